@@ -1,0 +1,342 @@
+"""Send one request, once: the only module that speaks aiohttp.
+
+Nothing leaves without a permit, and nothing is sent that nobody counted: aiohttp resends a GET,
+PUT or DELETE by itself when a kept-alive connection turns out dead, so every failure is turned
+into our own kind before aiohttp can see it. Repeating is the business of ``retries``.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import contextvars
+import json
+from typing import TYPE_CHECKING, Any
+
+import aiohttp
+import attrs
+from yarl import URL
+
+from omnichat_async.classify import Failure, Phase, Reply
+from omnichat_async.errors import ConfigurationError, DecodeError, InvalidRequest
+from omnichat_async.limits import InFlight, QueueTooLong
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from aiohttp.client import ClientTimeout
+    from aiohttp.client_reqrep import ClientRequest
+    from aiohttp.connector import Connection
+    from aiohttp.tracing import Trace
+
+    from omnichat_async.calls import Call
+    from omnichat_async.limits import Lane, Permit, RateLimiter
+
+__all__ = ["Latency", "Transport"]
+
+CONNECT_S = 10.0
+READ_S = 30.0
+"""Silence longer than this, in seconds, ends an attempt; the call's own timeout bounds it all."""
+
+LARGEST_BODY = 32 * 1024 * 1024
+"""Bytes of one answer after decompression. A page of 100 rows has well under one percent of it."""
+
+_NEVER_SENT = (
+    aiohttp.ClientConnectorError,
+    aiohttp.ConnectionTimeoutError,
+    aiohttp.ClientHttpProxyError,
+    aiohttp.InvalidURL,
+)
+_BROKEN = (aiohttp.ClientError, TimeoutError, OSError)
+# Trying again cannot mend a certificate or a wrong host name in it.
+_HOPELESS = (aiohttp.ClientConnectorCertificateError, aiohttp.ServerFingerprintMismatch)
+
+_current: contextvars.ContextVar[Attempt] = contextvars.ContextVar("omnichat_attempt")
+
+
+@attrs.define
+class Latency:
+    """A running estimate of how long answers take, in seconds, as TCP keeps it."""
+
+    mean: float = 0.0
+    spread: float = 0.0
+    samples: int = 0
+
+    def add(self, seconds: float) -> None:
+        """Take one answer into account."""
+        if self.samples == 0:
+            self.mean, self.spread = seconds, seconds / 2
+        else:
+            self.spread += (abs(seconds - self.mean) - self.spread) / 4
+            self.mean += (seconds - self.mean) / 8
+        self.samples += 1
+
+    def high(self) -> float:
+        """What nearly all answers stay below, in seconds."""
+        return self.mean + 2 * self.spread
+
+
+class Attempt:
+    """One attempt on its way: takes the permit, and knows whether anything was sent."""
+
+    def __init__(
+        self,
+        limiter: RateLimiter,
+        *,
+        lane: Lane,
+        deadline: float | None,
+        on_start: Callable[[float], None] | None = None,
+    ) -> None:
+        self.lane: Lane = lane
+        self.sent = False
+        self.sent_at = 0.0
+        self._limiter = limiter
+        self._deadline = deadline
+        self._on_start = on_start
+        self._permit: Permit | None = None
+
+    @property
+    def phase(self) -> Phase:
+        """What a failure at this moment means."""
+        return Phase.UNKNOWN if self.sent else Phase.NOT_SENT
+
+    async def take_permit(self) -> None:
+        """Wait for the rate limit's leave."""
+        loop = asyncio.get_running_loop()
+        start = loop.time()
+        try:
+            self._permit = await self._limiter.acquire(lane=self.lane, deadline=self._deadline)
+        except QueueTooLong as error:
+            raise Failure(Phase.NOT_SENT, str(error), transient=False) from None
+        if self._on_start is not None:
+            self._on_start(loop.time() - start)
+
+    async def renew_permit(self) -> None:
+        """A connection is in hand. If opening it took long, pay again."""
+        permit = self._permit
+        assert permit is not None
+        if self._limiter.stale(permit):
+            self._permit = await self._limiter.acquire(lane=self.lane, instead_of=permit)
+
+    def about_to_send(self) -> None:
+        """From here on nobody can promise that the server got nothing."""
+        self.sent = True
+        self.sent_at = asyncio.get_running_loop().time()
+
+    def throttled(self, retry_after: float) -> None:
+        """Tell the limiter that the server answered 429, asking for a wait in seconds."""
+        if self._permit is not None:  # a given session's own middleware can answer unasked
+            self._limiter.throttled(self._permit, retry_after)
+
+    def failure(self, error: Exception) -> Failure:
+        """Say what an error of aiohttp means for this attempt.
+
+        The text is made here and not taken over, since aiohttp puts whole URLs into its own.
+        """
+        why = type(error).__name__
+        if isinstance(error, OSError) and error.strerror:
+            why = f"{why}: {error.strerror}"
+        if isinstance(error, _HOPELESS):
+            return Failure(Phase.NOT_SENT, f"no trusted connection ({why})", transient=False)
+        if isinstance(error, _NEVER_SENT):
+            return Failure(Phase.NOT_SENT, f"no connection ({why})")
+        if isinstance(error, TimeoutError):
+            return Failure(self.phase, f"{READ_S:g} s of silence")
+        return Failure(self.phase, f"a broken connection ({why})")
+
+
+class _Connector(aiohttp.TCPConnector):
+    """Lets the attempt look at the clock between opening a connection and using it."""
+
+    async def connect(
+        self, req: ClientRequest, traces: list[Trace], timeout: ClientTimeout
+    ) -> Connection:
+        attempt = _current.get()
+        connection = await super().connect(req, traces, timeout)
+        try:
+            await attempt.renew_permit()
+        except BaseException:
+            connection.release()
+            raise
+        if connection.transport is None:
+            connection.close()
+            raise Failure(Phase.NOT_SENT, "a connection that was closed before its first use")
+        attempt.about_to_send()
+        return connection
+
+
+class Transport:
+    """The HTTP session of one client. It closes the aiohttp session it made, never a given one."""
+
+    def __init__(
+        self,
+        *,
+        base_url: str,
+        conversions_url: str,
+        user_agent: str,
+        session: aiohttp.ClientSession | None,
+        max_in_flight: int | None = None,
+    ) -> None:
+        if session is not None and session.auth is not None:
+            raise ConfigurationError(
+                "the given aiohttp session has an auth= of its own, where the token has to go"
+            )
+        self.base_url = base_url
+        self.conversions_url = conversions_url
+        self.latency = Latency()
+        self._headers = {"User-Agent": user_agent, "Accept": "application/json"}
+        self._given = session
+        self._session = session
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._closed = False
+        self._max_in_flight = max_in_flight if session is None else _room_in(session, max_in_flight)
+        self._in_flight: InFlight | None = None
+        self._reading: set[aiohttp.ClientResponse] = set()
+        self._timeout = aiohttp.ClientTimeout(total=None, sock_connect=CONNECT_S, sock_read=READ_S)
+
+    async def send(self, call: Call[Any], attempt: Attempt, authorization: str) -> Reply:
+        """Send `call` once. Raises Failure when no whole answer came back."""
+        await self._open()  # what cannot work is said before any waiting
+        headers = {**self._headers, "Authorization": authorization}
+        body = None
+        if call.json is not None:
+            body = _json_body(call.json)
+            headers["Content-Type"] = "application/json"
+        owned = self._given is None
+
+        async def guard(
+            request: ClientRequest, handler: aiohttp.ClientHandlerType
+        ) -> aiohttp.ClientResponse:
+            await attempt.take_permit()
+            await self._open()  # much may have happened meanwhile
+            if not owned:  # its connector cannot tell us when the connection is ready
+                attempt.about_to_send()
+            token = _current.set(attempt)
+            try:
+                return await handler(request)
+            except _BROKEN as error:
+                raise attempt.failure(error) from error
+            finally:
+                _current.reset(token)
+
+        async with self._slot(attempt.lane):
+            session = await self._open()
+            try:
+                response = await session.request(
+                    call.method,
+                    URL((call.base or self.base_url) + call.target(), encoded=True),
+                    data=body,
+                    headers=headers,
+                    allow_redirects=False,  # the token goes to this host and to no other
+                    raise_for_status=False,
+                    auto_decompress=True,
+                    timeout=self._timeout,
+                    # Innermost, so that what a given session's own middlewares send is paced too.
+                    middlewares=(*getattr(session, "_middlewares", ()), guard),
+                )
+            except _BROKEN as error:  # from a given session's own middleware
+                raise attempt.failure(error) from error
+            reply = await self._read(response, call)
+        if reply.whole and attempt.sent:
+            self.latency.add(asyncio.get_running_loop().time() - attempt.sent_at)
+        return reply
+
+    def _slot(self, lane: Lane) -> contextlib.AbstractAsyncContextManager[None]:
+        return contextlib.nullcontext() if self._in_flight is None else self._in_flight.slot(lane)
+
+    async def aclose(self) -> None:
+        """Close the session this transport made. Later calls raise ConfigurationError."""
+        self._running_loop()
+        self._closed = True
+        session, self._session = self._session, None
+        if session is not None and session is not self._given:
+            for response in tuple(self._reading):
+                response.close()  # closing the session alone would leave its reader waiting
+            await session.close()
+
+    async def _open(self) -> aiohttp.ClientSession:
+        if self._closed:
+            raise ConfigurationError("the client is closed: make a new OmnichatClient")
+        loop = self._running_loop()
+        if self._loop is not loop:
+            await self._move_to(loop)
+        session = self._session
+        assert session is not None
+        if session.closed:
+            raise ConfigurationError("the aiohttp session of this client was closed elsewhere")
+        return session
+
+    def _running_loop(self) -> asyncio.AbstractEventLoop:
+        """The running loop, unless the client belongs to another one that is alive."""
+        loop = asyncio.get_running_loop()
+        if self._loop is not None and self._loop is not loop and not self._loop.is_closed():
+            raise ConfigurationError(
+                "the client is in use in another event loop: make one OmnichatClient per loop"
+            )
+        return loop
+
+    async def _move_to(self, loop: asyncio.AbstractEventLoop) -> None:
+        """Belong to `loop`; what was opened in a loop that has ended is given up."""
+        if self._given is not None and getattr(self._given, "_loop", loop) is not loop:
+            raise ConfigurationError(
+                "the given aiohttp session belongs to another event loop: make it in the one "
+                "that uses it"
+            )
+        self._loop = loop
+        if self._max_in_flight is not None:
+            self._in_flight = InFlight(self._max_in_flight)
+        if self._given is not None:
+            return
+        ended, self._session = (
+            self._session,
+            aiohttp.ClientSession(
+                # The rate bounds what is in flight; a pool limit would let bulk block interactive.
+                connector=_Connector(limit=0),
+                cookie_jar=aiohttp.DummyCookieJar(),
+            ),
+        )
+        if ended is not None:
+            await ended.close()
+
+    async def _read(self, response: aiohttp.ClientResponse, call: Call[Any]) -> Reply:
+        chunks: list[bytes] = []
+        size = 0
+        whole = True
+        headers = {name.lower(): value for name, value in response.headers.items()}
+        self._reading.add(response)
+        try:
+            while chunk := await response.content.readany():
+                chunks.append(chunk)
+                size += len(chunk)
+                if size > LARGEST_BODY:
+                    raise DecodeError(
+                        "$",
+                        f"a body of at most {LARGEST_BODY} bytes",
+                        "a larger one",
+                        call=call,
+                        status=response.status,
+                    )
+        except _BROKEN:
+            whole = False
+        except BaseException:
+            response.close()
+            raise
+        finally:
+            self._reading.discard(response)
+        response.release() if whole else response.close()
+        return Reply(response.status, headers, b"".join(chunks), whole)
+
+
+def _room_in(session: aiohttp.ClientSession, most: int | None) -> int | None:
+    """How many requests a given session takes at once. Beyond that they would wait in its pool
+    with a permit in hand, and then leave together."""
+    connector = session.connector
+    pool = (connector.limit, connector.limit_per_host) if connector is not None else ()
+    return min((bound for bound in (most, *pool) if bound), default=None)
+
+
+def _json_body(value: Any) -> bytes:
+    try:
+        return json.dumps(value, ensure_ascii=False, allow_nan=False).encode()
+    except (TypeError, ValueError, RecursionError) as error:
+        raise InvalidRequest("json", "must be what JSON can hold", type(error).__name__) from None
