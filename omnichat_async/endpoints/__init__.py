@@ -1,0 +1,1 @@
+"""One module per API area: coroutines and listings, nothing else."""

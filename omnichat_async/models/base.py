@@ -1,0 +1,108 @@
+"""What all models share: wire names, unknown fields, open enums."""
+
+import datetime
+import enum
+import functools
+from collections.abc import Mapping
+from typing import Annotated, Any, Self, TypeAlias
+
+import attrs
+
+__all__ = [
+    "Body",
+    "Model",
+    "NumericText",
+    "OpenEnum",
+    "OpenIntEnum",
+    "local",
+    "wire",
+    "wire_name",
+    "wire_value",
+]
+
+NumericText: TypeAlias = Annotated[str, "or a whole number"]
+"""Text on the object, which the API sends as text or as a whole number."""
+
+
+@attrs.define(kw_only=True)
+class Model:
+    """An object of the API.
+
+    Every field but an id may be None, since the API omits and nulls them. Fields that this
+    version does not know are kept in `extra` under their wire names.
+    """
+
+    extra: dict[str, Any] = attrs.field(factory=dict)
+
+
+def wire(name: str, **kwargs: Any) -> Any:
+    """A field whose name on the wire is not its Python name in camelCase."""
+    return attrs.field(metadata={"wire": name}, **kwargs)
+
+
+def local(**kwargs: Any) -> Any:
+    """A field that is not on the wire: this package fills it."""
+    return attrs.field(metadata={"local": True}, **kwargs)
+
+
+def wire_name(field: "attrs.Attribute[Any]") -> str:
+    """The name of a field in JSON."""
+    given: str | None = field.metadata.get("wire")
+    if given is not None:
+        return given
+    head, *rest = field.name.split("_")
+    return head + "".join(word.capitalize() for word in rest)
+
+
+@attrs.frozen
+class Body:
+    """Something that is sent. It is checked when it is made, so that what exists can be sent."""
+
+    def to_wire(self) -> dict[str, Any]:
+        """The JSON object: wire names, and nothing that is None."""
+        return {
+            wire_name(field): wire_value(value)
+            for field in attrs.fields(type(self))
+            if (value := getattr(self, field.name)) is not None
+        }
+
+
+def wire_value(value: Any) -> Any:  # noqa: PLR0911 - one line for each kind of value
+    """A value in the form JSON has for it; times without a zone, to the second."""
+    if isinstance(value, Body):
+        return value.to_wire()
+    if isinstance(value, enum.Enum):
+        return value.value
+    if isinstance(value, datetime.datetime):
+        return value.isoformat(timespec="seconds")
+    if isinstance(value, datetime.date):
+        return value.isoformat()
+    if isinstance(value, Mapping):
+        return {key: wire_value(each) for key, each in value.items()}
+    if isinstance(value, list | tuple):
+        return [wire_value(each) for each in value]
+    return value
+
+
+class OpenEnum(enum.StrEnum):
+    """Documented values of a field. The field holds a member, or the raw string of a value that
+    this version does not know; members compare equal to their strings."""
+
+    @classmethod
+    def aliases(cls) -> dict[str, str]:
+        """Other spellings of the same value, as spelling -> member value."""
+        return {}
+
+    @classmethod
+    @functools.cache
+    def known(cls) -> dict[str, Self]:
+        """Every spelling that is understood, in lower case where the API varies."""
+        table = {member.value: member for member in cls}
+        table |= {member.value.lower(): member for member in cls}
+        table |= {spelling: cls(value) for spelling, value in cls.aliases().items()}
+        return table
+
+
+class OpenIntEnum(enum.IntEnum):
+    """Documented numbers of a field. The field holds a member, or the plain int of a number that
+    this version does not know; members compare equal to their numbers."""

@@ -1,0 +1,30 @@
+"""Objects and enums that several API areas use."""
+
+import attrs
+
+from omnichat_async.models.base import Model, OpenEnum
+
+__all__ = ["Channel", "Platform"]
+
+
+class Platform(OpenEnum):
+    """A messaging platform. The API's ``website`` and ``web`` are read as WEBCHAT."""
+
+    LINE = "line"
+    FACEBOOK = "facebook"
+    INSTAGRAM = "instagram"
+    WECHAT = "wechat"
+    WHATSAPP = "whatsapp"
+    WEBCHAT = "webchat"
+
+    @classmethod
+    def aliases(cls) -> dict[str, str]:
+        return {"website": "webchat", "web": "webchat"}
+
+
+@attrs.define(kw_only=True)
+class Channel(Model):
+    """A messaging channel: the platform and the account on it."""
+
+    platform: Platform | str | None = None
+    channel_id: str | None = None
