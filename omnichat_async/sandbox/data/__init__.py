@@ -1,0 +1,1 @@
+"""The data: pure functions of the seed and the row number."""

@@ -1,0 +1,1 @@
+"""What requests changed, kept in memory on top of the computed data."""
