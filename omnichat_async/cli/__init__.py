@@ -1,0 +1,22 @@
+"""The command line: ``omnichat``."""
+
+from __future__ import annotations
+
+import sys
+
+__all__ = ["main"]
+
+USAGE_ERROR = 2
+
+
+def main() -> None:
+    """Run the command line. Needs the extra ``cli``."""
+    try:
+        import rich  # noqa: F401, PLC0415 - an extra, looked for here and nowhere else
+        import typer  # noqa: F401, PLC0415
+    except ImportError:
+        print("omnichat needs the extra: pip install 'omnichat_async[cli]'", file=sys.stderr)  # noqa: T201
+        sys.exit(USAGE_ERROR)
+    from omnichat_async.cli.app import run  # noqa: PLC0415
+
+    sys.exit(run(sys.argv[1:]))
