@@ -1,0 +1,173 @@
+"""Calls as values: what goes over the wire, and what may be shown."""
+
+from __future__ import annotations
+
+import pickle
+from typing import Any
+from urllib.parse import parse_qsl, unquote
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from omnichat_async.calls import NOTHING, RAW, Answer, Page, Safety, encode_segment, one, page_of
+from omnichat_async.errors import DecodeError, InvalidRequest
+from omnichat_async.models import Message
+from tests.support.builders import SECRETS, make_call, secret_call
+
+text = st.text(st.characters(exclude_categories=["Cs"]), min_size=1)
+
+
+def target_of(value: str) -> str:
+    return make_call(path="/messages/{id}/x", path_params={"id": value}).target()
+
+
+@pytest.mark.parametrize(
+    ("value", "segment"),
+    [
+        ("plain-1_2.3~", "plain-1_2.3~"),
+        ("wamid.HBgL/+A==", "wamid.HBgL%2F%2BA%3D%3D"),
+        ("a:b?c#d%e&f;g,h@i", "a%3Ab%3Fc%23d%25e%26f%3Bg%2Ch%40i"),
+        ("two words", "two%20words"),
+        ("a%2Fb", "a%252Fb"),
+        ("back\\slash", "back%5Cslash"),
+        ("..", "%2E%2E"),
+        (".", "%2E"),
+        ("...", "..."),
+        ("../etc", "..%2Fetc"),
+        ("a..b", "a..b"),
+        ("王", "%E7%8E%8B"),
+        ("😀", "%F0%9F%98%80"),
+        ("line\r\nbreak\x00", "line%0D%0Abreak%00"),
+        ("{id}", "%7Bid%7D"),
+    ],
+)
+def test_an_id_is_one_segment_whatever_it_holds(value: str, segment: str) -> None:
+    assert target_of(value) == f"/messages/{segment}/x"
+
+
+@given(text)
+def test_any_id_comes_back_from_the_path(value: str) -> None:
+    target = target_of(value)
+    _, messages, segment, x = target.split("/")
+    assert (messages, x, unquote(segment, errors="strict")) == ("messages", "x", value)
+    assert segment not in {".", ".."}
+    assert target.isascii()
+
+
+def test_an_id_that_names_another_parameter_is_left_alone() -> None:
+    params = {"first": "{second}", "second": "{first}"}
+    call = make_call(path="/a/{first}/b/{second}", path_params=params)
+    assert call.target() == "/a/%7Bsecond%7D/b/%7Bfirst%7D"
+
+
+@pytest.mark.parametrize(
+    ("value", "limit", "given"),
+    [
+        ("", "must be a non-empty string", "an empty one"),
+        ("\ud800", "must be text that fits UTF-8", "a lone surrogate"),
+    ],
+)
+def test_an_id_that_cannot_be_sent_is_refused_by_name(value: str, limit: str, given: str) -> None:
+    with pytest.raises(InvalidRequest) as caught:
+        encode_segment("message_id", value)
+    error = caught.value
+    assert (error.field, error.limit, error.given) == ("message_id", limit, given)
+
+
+def test_a_parameter_that_cannot_be_sent_is_refused_by_name() -> None:
+    with pytest.raises(InvalidRequest) as caught:
+        make_call(params={"userId": "a\udcff"}).target()
+    assert (caught.value.field, caught.value.given) == ("userId", "a lone surrogate")
+    assert caught.value.__cause__ is None
+
+
+@pytest.mark.parametrize(
+    ("params", "query"),
+    [
+        ({}, ""),
+        ({"a": None}, ""),
+        ({"a": None, "page": 1, "b": None}, "?page=1"),
+        ({"zero": 0, "empty": ""}, "?zero=0&empty="),
+        ({"b": "x", "a": "y"}, "?b=x&a=y"),
+        ({"q": "a b+c&d=e/f:王#"}, "?q=a%20b%2Bc%26d%3De%2Ff%3A%E7%8E%8B%23"),
+        ({"odd key&": "1"}, "?odd%20key%26=1"),
+    ],
+)
+def test_parameters_become_the_query(params: dict[str, Any], query: str) -> None:
+    assert make_call(params=params).target() == f"/messages{query}"
+
+
+@given(st.dictionaries(text, text | st.integers(), max_size=4))
+def test_any_parameters_come_back_from_the_query(params: dict[str, str | int]) -> None:
+    _, _, query = make_call(params=params).target().partition("?")
+    assert parse_qsl(query, keep_blank_values=True) == [(k, str(v)) for k, v in params.items()]
+
+
+def test_a_label_and_a_repr_hold_no_ids() -> None:
+    call = secret_call()
+    assert call.label == "POST /people/{phone}"
+    for secret in SECRETS.values():
+        assert secret not in repr(call)
+
+
+def test_a_label_can_stand_for_a_path_that_holds_ids() -> None:
+    call = make_call(path="/people/85291234567", shown="/people/…")
+    assert call.label == "GET /people/…"
+    assert call.target() == "/people/85291234567"
+
+
+@pytest.mark.parametrize(
+    ("safety", "repeatable"),
+    [(Safety.READ, True), (Safety.REPEATABLE, True), (Safety.ONCE, False)],
+)
+def test_only_a_call_that_does_harm_twice_is_not_repeatable(
+    safety: Safety, repeatable: bool
+) -> None:
+    assert make_call(safety).repeatable is repeatable
+
+
+def test_a_call_is_a_value_that_pickles() -> None:
+    call = secret_call()
+    again = pickle.loads(pickle.dumps(call))
+    assert again == call
+    assert again.target() == call.target()
+
+
+def test_answers_name_their_envelope() -> None:
+    assert page_of(Message) == Answer("page", Message)
+    assert one(Message) == Answer("one", Message)
+    assert (NOTHING.kind, NOTHING.model) == ("nothing", None)
+    assert (RAW.kind, RAW.model) == ("raw", None)
+
+
+def test_a_page_is_its_items() -> None:
+    page = Page(["a", "b"], total=9)
+    assert (list(page), len(page), page.total, page.number) == (["a", "b"], 2, 9, 1)
+    assert (page.window, page.rejected) == (None, {})
+
+
+def test_a_page_is_equal_to_itself_alone() -> None:
+    page = Page(["a"])
+    assert page == page
+    assert page != Page(["a"])
+
+
+def test_a_page_does_not_share_its_rejects() -> None:
+    error = DecodeError("content[0]", "an object", "null")
+    first: Page[str] = Page([], rejected={0: error})
+    assert Page([]).rejected is not Page([]).rejected
+    assert first.rejected == {0: error}
+    assert not first
+
+
+@pytest.mark.parametrize(
+    ("value", "text"), [(True, "true"), (False, "false"), (7, "7"), (1.5, "1.5"), ("a b", "a%20b")]
+)
+def test_a_parameter_goes_out_as_json_would_write_it(value: Any, text: str) -> None:
+    assert make_call(params={"p": value}).target().endswith(f"?p={text}")
+
+
+def test_a_parameter_that_has_no_text_is_refused() -> None:
+    with pytest.raises(InvalidRequest, match="p: must be text, a number"):
+        make_call(params={"p": ["a"]}).target()  # type: ignore[dict-item]

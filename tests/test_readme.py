@@ -1,0 +1,115 @@
+"""The README does what it says."""
+
+from __future__ import annotations
+
+import ast
+import re
+import shlex
+import subprocess
+import sys
+import time
+from typing import TYPE_CHECKING
+
+import pytest
+
+from tests.support.exports import ROOT, environment, in_process, served
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+README = (ROOT / "README.md").read_text(encoding="utf-8")
+NOXFILE = (ROOT / "noxfile.py").read_text(encoding="utf-8")
+TEST_COMMAND = "python3 noxfile.py tests"
+
+DAY_MS = 86_400_000
+
+
+def blocks(language: str) -> list[str]:
+    """The code blocks of one language."""
+    return re.findall(rf"^```{language}\n(.*?)^```$", README, re.DOTALL | re.MULTILINE)
+
+
+def shell_lines() -> list[list[str]]:
+    """The words of each line that is to be typed, without variables and comments."""
+    lines = [line for block in blocks("sh") for line in block.splitlines()]
+    return [shlex.split(re.sub(r"^(\w+=\S+ )+", "", line), comments=True) for line in lines]
+
+
+def omnichat_lines() -> list[str]:
+    """The `omnichat` command lines, in blocks and in running text."""
+    typed = [shlex.join(words) for words in shell_lines() if words[0] == "omnichat"]
+    return [*typed, *re.findall(r"`(omnichat [a-z][^`]*)`", README)]
+
+
+@pytest.mark.parametrize("code", blocks("python"), ids=range(len(blocks("python"))))
+def test_python_blocks_compile(code: str) -> None:
+    compile(code, "README.md", "exec", ast.PyCF_ALLOW_TOP_LEVEL_AWAIT)
+
+
+def test_the_first_block_is_a_program() -> None:
+    tomorrow = (int(time.time() * 1000) // DAY_MS + 1) * DAY_MS
+    span = {"start_ms": tomorrow - 365 * DAY_MS, "end_ms": tomorrow}
+    with served(rows=20_000, **span) as sandbox:
+        done = subprocess.run(
+            [sys.executable, "-W", "error", "-c", blocks("python")[0]],
+            env=environment(
+                OMNICHAT_API_TOKEN=sandbox.token,
+                OMNICHAT_BASE_URL=sandbox.url,
+                PYTHONIOENCODING="utf-8",
+            ),
+            capture_output=True,
+            encoding="utf-8",
+            timeout=60,
+            check=False,
+        )
+        assert done.returncode == 0, done.stderr
+        assert sandbox.stats().requests > 10
+    assert len(re.findall(r"^20\d\d-\d\d-\d\d ", done.stdout, re.MULTILINE)) > 200
+
+
+@pytest.mark.parametrize("line", omnichat_lines())
+def test_omnichat_lines_are_accepted(
+    line: str, capsys: pytest.CaptureFixture[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.delenv("OMNICHAT_API_TOKEN", raising=False)
+    argv = shlex.split(line)[1:]
+    if "--sandbox" in argv:
+        assert in_process(capsys, *argv, "--after", "1d")[0] == 0
+        assert [path.name for path in tmp_path.iterdir()] == ["messages.jsonl"]
+    else:
+        code, stdout, _ = in_process(capsys, *argv, "--help")
+        assert (code, stdout.startswith("Usage: omnichat")) == (0, True)
+
+
+def test_there_are_omnichat_lines() -> None:
+    assert len(omnichat_lines()) >= 2
+
+
+def test_options_named_in_the_text_exist(capsys: pytest.CaptureFixture[str]) -> None:
+    helps = [in_process(capsys, *argv, "--help")[1] for argv in ([], ["export", "messages"])]
+    known = "".join([*helps, in_process(capsys, "sandbox", "--help")[1]])
+    options = set(re.findall(r"`(--[a-z-]+)", README))
+    assert {"--after", "--before", "--resume", "--force", "--json", "--fault"} <= options
+    assert [option for option in options if f"{option} " not in known] == []
+
+
+def test_nox_sessions_exist() -> None:
+    sessions = set(re.findall(r"^@nox\.session.*\ndef (\w+)\(", NOXFILE, re.MULTILINE))
+    used = {
+        word
+        for words in shell_lines()
+        if "noxfile.py" in words
+        for word in words[words.index("noxfile.py") + 1 :]
+        if not word.startswith("-")
+    }
+    named = re.search(r"^(`\w+`.*) are sessions too", README, re.MULTILINE)
+    assert named is not None
+    used |= set(re.findall(r"`(\w+)`", named[1]))
+    assert used >= {"demo", "tests", "coverage"}
+    assert used <= sessions
+
+
+def test_ci_runs_the_test_command() -> None:
+    assert TEST_COMMAND.split() in shell_lines()
+    assert TEST_COMMAND in (ROOT / ".ci" / "run").read_text(encoding="utf-8").splitlines()
