@@ -108,32 +108,29 @@ def demo(session: nox.Session) -> None:
 
 @nox.session(python=PYTHONS)
 def tests(session: nox.Session) -> None:
-    """The tests, on every interpreter found. Arguments after -- go to pytest."""
-    session.install("-e", ".[all]", *dependency_group("test"), "-q")
-    session.run("pytest", "-q", "-n", "auto", *session.posargs)
+    """The tests, on every interpreter found; the newest one measures branches, with a floor.
 
-
-@nox.session(python=NEWEST)
-def coverage(session: nox.Session) -> None:
-    """The tests with the slow ones, measured: branches, with a floor."""
+    Arguments after -- go to pytest, and then nothing is measured.
+    """
     session.install("-e", ".[all]", *dependency_group("test"), "-q")
-    session.run(
-        "pytest",
-        "-q",
-        "-n",
-        "auto",
-        "-m",
-        "slow or not slow",
-        "--cov",
-        "--cov-report=",
-        *session.posargs,
-    )
+    if session.posargs or session.python != NEWEST:
+        session.run("pytest", "-q", "-n", "auto", *session.posargs)
+        return
+    session.run("coverage", "erase")
+    session.run("pytest", "-q", "-n", "auto", "--cov", "--cov-report=")
     session.run("coverage", "report")
     session.run("coverage", "report", "--fail-under=95", "--format=total")
     # The rules without I/O are tested branch by branch.
     pure = ["errors", "calls", "windows", "codec", "classify", "retries", "limits", "events"]
     files = ",".join(f"omnichat_async/{name}.py" for name in pure) + ",omnichat_async/models/*"
     session.run("coverage", "report", f"--include={files}", "--fail-under=100", "--format=total")
+
+
+@nox.session(python=NEWEST)
+def slow(session: nox.Session) -> None:
+    """The long tests: hours on a virtual clock, and real processes killed again and again."""
+    session.install("-e", ".[all]", *dependency_group("test"), "-q")
+    session.run("pytest", "-q", "-n", "auto", "-m", "slow", *session.posargs)
 
 
 @nox.session(python=PYTHONS[0])

@@ -26,6 +26,7 @@ from tests.support.exports import (
     served,
     truth,
 )
+from tests.support.loops import rounds
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -34,7 +35,7 @@ if TYPE_CHECKING:
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
 
-KILLS = 25
+KILLS = rounds(6, 25)
 EAGER = (
     "import omnichat_async.jobs.export as export\n"
     "from omnichat_async.cli import main\n"
