@@ -106,7 +106,7 @@ def test_nox_sessions_exist() -> None:
     named = re.search(r"^(`\w+`.*) are sessions too", README, re.MULTILINE)
     assert named is not None
     used |= set(re.findall(r"`(\w+)`", named[1]))
-    assert used >= {"demo", "tests", "coverage"}
+    assert used >= {"demo", "tests", "slow"}
     assert used <= sessions
 
 
