@@ -18,7 +18,7 @@ from omnichat_async.errors import (
     Unauthorized,
 )
 from tests.support.builders import secret_call
-from tests.support.run import run
+from tests.support.clock import run_virtual as run
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -127,9 +127,17 @@ def test_a_client_that_hung_up_is_counted_all_the_same(
     sandbox = small(faults=(Fault(kind=kind),), rtt_ms=40)
 
     async def steps(client: Client) -> None:
+        sent = asyncio.Event()
+        trace = aiohttp.TraceConfig()
+
+        async def note(*_: Any) -> None:
+            sent.set()
+
+        trace.on_request_headers_sent.append(note)
+        trace.freeze()
+        client.session.trace_configs.append(trace)
         call = asyncio.ensure_future(client.get("/reports/messages", **WINDOW))
-        while not client.session.connector or not client.session.connector._acquired:
-            await asyncio.sleep(0)
+        await sent.wait()
         await asyncio.sleep(0.005)  # sent, and on the way to the server for 20 ms
         call.cancel()
         while not sandbox.stats().requests:
