@@ -149,8 +149,10 @@ def encode_segment(name: str, value: str) -> str:
 def _in_query(name: str, value: object) -> str:
     if isinstance(value, bool):
         return "true" if value else "false"
-    if isinstance(value, str | int | float):
-        return str(value)
+    if isinstance(value, str):
+        return str.__str__(value)  # str() of an enum's member may be its name
+    if isinstance(value, int | float):
+        return repr(value + 0)
     raise InvalidRequest(name, "must be text, a number, true or false", type(value).__name__)
 
 

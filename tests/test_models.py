@@ -23,6 +23,7 @@ from omnichat_async.models import (
     MessagesSent,
     MessagesSentTotal,
     Model,
+    NamedChannel,
     OpenEnum,
     Platform,
     ReferralOrder,
@@ -256,3 +257,12 @@ def test_models_are_imported_when_they_are_used() -> None:
     assert "Message" in dir(omnichat_async.models)
     with pytest.raises(AttributeError, match="Nothing"):
         _ = omnichat_async.models.Nothing  # type: ignore[attr-defined]
+
+
+def test_a_repr_shows_unknown_fields_last_and_only_where_there_are_some() -> None:
+    channel = Channel(platform="line", channel_id="1")
+    assert repr(channel) == "Channel(platform='line', channel_id='1')"
+    channel.extra["new"] = [1]
+    assert repr(channel) == "Channel(platform='line', channel_id='1', extra={'new': [1]})"
+    named = NamedChannel(platform="line", channel_id="1", channel_name="A")
+    assert repr(named) == "NamedChannel(platform='line', channel_id='1', channel_name='A')"

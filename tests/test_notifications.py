@@ -152,7 +152,7 @@ def test_one_call_fails_with_its_own_error_and_is_not_repeated() -> None:
         ("setting_id", {"setting_id": ""}),
         ("value_map", {"value_map": None}),
         ("value_map", {"value_map": [("a", "b")]}),
-        ("value_map name", {"value_map": {"": "b"}}),
+        ("value_map key", {"value_map": {"": "b"}}),
         ("value_map value", {"value_map": {"a": None}}),
         ("value_map value", {"value_map": {"a": ["b"]}}),
         ("value_map value", {"value_map": {"a": float("nan")}}),
