@@ -281,7 +281,7 @@ def checked_text(name: str, value: str) -> str:
 def checked_token(token: str | None) -> str:
     """The bare token; the error never shows it."""
     if token is None:
-        raise ConfigurationError("no API token: pass token= or set $OMNICHAT_API_TOKEN")
+        raise ConfigurationError("no API token: pass token= (--token) or set $OMNICHAT_API_TOKEN")
     bare = _BEARER.sub("", checked_text("token", token).strip())
     if not _TOKEN.fullmatch(bare):
         what = "is empty" if not bare else "holds white space, control or non-ASCII characters"

@@ -447,7 +447,10 @@ def test_a_port_that_is_taken(capsys: Capture, sandbox: Sandbox) -> None:
         ("--sandbox --rate nan export messages --out x.csv", "--rate: must be above 0"),
         ("--sandbox --token t export messages --out x.csv", "--sandbox goes without --token"),
         ("--sandbox --base-url u export messages --out x.csv", "--sandbox goes without --token"),
-        ("export messages --out x.csv", "no API token: pass token= or set $OMNICHAT_API_TOKEN"),
+        (
+            "export messages --out x.csv",
+            "token: pass token= (--token) or set $OMNICHAT_API_TOKEN",
+        ),
         ("--token t --base-url http://a.b export messages --out x.csv", "unencrypted"),
         ("sandbox --port 0 --fault bogus@1", "fault 'bogus@1'"),
         ("sandbox --port 0 --rows -1", "rows is -1: give 0 or more"),

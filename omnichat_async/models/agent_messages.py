@@ -16,7 +16,7 @@ in front.
 """
 
 from collections.abc import Sequence
-from typing import Any, TypeAlias
+from typing import Any, ClassVar, TypeAlias
 
 import attrs
 
@@ -41,8 +41,10 @@ MOST_MESSAGES = 5
 
 
 @attrs.frozen
-class Image(Body):
-    """An image, by the URL it can be fetched from."""
+class _File(Body):
+    """A file, by the URL it can be fetched from."""
+
+    kind: ClassVar[str]
 
     url: str
 
@@ -50,20 +52,21 @@ class Image(Body):
         checks.url("url", self.url)
 
     def to_wire(self) -> dict[str, Any]:
-        return {"type": "image", "url": self.url}
+        return {"type": self.kind, "url": self.url}
 
 
 @attrs.frozen
-class Audio(Body):
+class Image(_File):
+    """An image, by the URL it can be fetched from."""
+
+    kind = "image"
+
+
+@attrs.frozen
+class Audio(_File):
     """A sound, by the URL it can be fetched from; webchat takes none."""
 
-    url: str
-
-    def _check(self) -> None:
-        checks.url("url", self.url)
-
-    def to_wire(self) -> dict[str, Any]:
-        return {"type": "audio", "url": self.url}
+    kind = "audio"
 
 
 @attrs.frozen

@@ -8,7 +8,6 @@ differs otherwise, `READ_AS` says how it is read and why.
 from __future__ import annotations
 
 import copy
-from datetime import date, datetime
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -36,6 +35,7 @@ from tests.contract.support import (
     sent_of,
     violations,
 )
+from tests.support.builders import CHANGES
 from tests.support.calls import served
 from tests.support.run import run
 from tests.test_checks import RSA_SPKI
@@ -56,21 +56,6 @@ ROOM: dict[str, Any] = {
 }
 EMAIL = "agent001@example.com"
 SALES: dict[str, Any] = {"agent_employee_code": "EM0001", "agent_shop_location_code": "SHOP02"}
-CHANGES: dict[str, Any] = {
-    "name": "Peter Chan",
-    "email": "example@example.com",
-    "phone": "85298765432",
-    "tags_to_add": ["VVIP", "Sporty"],
-    "tags_to_remove": ["VIP"],
-    "custom_attributes": {
-        "MemberTier": "GOLD",
-        "Points": 2031,
-        "TotalSpending": 900.0,
-        "AcceptedMarketingPromotion": True,
-        "LastPurchaseDate": date(2022, 11, 1),
-        "RegisterDatetime": datetime(2022, 11, 1, 14, 16),  # noqa: DTZ001
-    },
-}
 MEMBERSHIP = DirectMessage(
     track_id="22",
     platform="whatsapp",
