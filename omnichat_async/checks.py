@@ -136,7 +136,8 @@ def instances(
 def instance(field: str, value: T, kind: type[T] | UnionType) -> T:
     """An object of one kind, or of one of several."""
     if not isinstance(value, kind):
-        names = " or ".join(each.__name__ for each in get_args(kind) or (kind,))
+        kinds: tuple[Any, ...] = get_args(kind) or (kind,)
+        names = " or ".join(each.__name__ for each in kinds)
         raise InvalidRequest(field, f"must be {names}", type(value).__name__)
     return value
 
