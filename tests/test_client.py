@@ -88,7 +88,7 @@ def test_a_token_that_cannot_be_one(token: str, why: str) -> None:
 
 
 def test_no_token_at_all() -> None:
-    with pytest.raises(ConfigurationError, match=r"token= or set \$OMNICHAT_API_TOKEN"):
+    with pytest.raises(ConfigurationError, match=r"token= \(--token\) or set \$OMNICHAT_API_TOKEN"):
         OmnichatClient()
 
 
