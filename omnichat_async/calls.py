@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import enum
+import math
 from typing import TYPE_CHECKING, Any, Generic, Literal, TypeVar
 from urllib.parse import quote
 
@@ -149,8 +150,10 @@ def encode_segment(name: str, value: str) -> str:
 def _in_query(name: str, value: object) -> str:
     if isinstance(value, bool):
         return "true" if value else "false"
-    if isinstance(value, str | int | float):
-        return str(value)
+    if isinstance(value, str):
+        return str.__str__(value)  # str() of an enum's member may be its name
+    if isinstance(value, int) or (isinstance(value, float) and math.isfinite(value)):
+        return repr(value + 0)
     raise InvalidRequest(name, "must be text, a number, true or false", type(value).__name__)
 
 

@@ -10,14 +10,18 @@ from __future__ import annotations
 import base64
 import binascii
 import calendar
+import json
 import math
 import re
 import sys
 from collections.abc import Mapping, Sequence
 from datetime import datetime
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar, get_args
 
 from omnichat_async.errors import InvalidRequest
+
+if TYPE_CHECKING:
+    from types import UnionType
 
 __all__ = [
     "clock_time",
@@ -25,16 +29,23 @@ __all__ = [
     "digits",
     "exactly_one",
     "few",
+    "flag",
     "given_texts",
+    "instance",
     "instances",
+    "json_object",
+    "mapping",
     "month",
     "naive",
     "normalise_phone",
     "number",
+    "one_of",
+    "optional_text",
     "phone",
     "public_key",
     "string",
     "text",
+    "texts",
     "url",
     "whole_number",
 ]
@@ -42,31 +53,54 @@ __all__ = [
 T = TypeVar("T")
 
 _PHONE_NOISE = re.compile(r"[\s().\-/‐-―]+")
-_URL = re.compile(r"https?://[^\s/?#]+\S*", re.IGNORECASE)
+_URL = re.compile(r"https?://[^\s/?#]\S*", re.IGNORECASE)
 _MONTH = re.compile(r"(?!0000)(\d{4})-(0[1-9]|1[0-2])", re.ASCII)
+_SURROGATE = re.compile("[\ud800-\udfff]")
 _CLOCK = re.compile(r"([01]\d|2[0-3]):[0-5]\d", re.ASCII)
 _PEM = re.compile(
-    r"\s*-----BEGIN (RSA )?PUBLIC KEY-----\s*([A-Za-z0-9+/=\s]+?)-----END (RSA )?PUBLIC KEY-----\s*"
+    r"\s*-----BEGIN (RSA )?PUBLIC KEY-----([A-Za-z0-9+/=\s]+?)-----END (RSA )?PUBLIC KEY-----\s*"
 )
 _RSA_OID = bytes.fromhex("2a864886f70d010101")
 _SMALLEST_RSA_BITS = 1024
+_LONG = 2**63
 
 
 def text(field: str, value: str, longest: int | None = None) -> str:
     """A string that is not empty, of at most `longest` characters."""
     if not isinstance(value, str) or not value:
         raise InvalidRequest(field, "must be a non-empty string", _kind(value))
+    return string(field, value, longest)
+
+
+def string(field: str, value: str, longest: int | None = None) -> str:
+    """A string of at most `longest` characters, which may be empty."""
+    if not isinstance(value, str):
+        raise InvalidRequest(field, "must be a string", type(value).__name__)
     if longest is not None and len(value) > longest:
         raise InvalidRequest(
             field, f"must be at most {longest} characters", f"{len(value)} characters"
         )
+    if not value.isascii() and _SURROGATE.search(value):
+        raise InvalidRequest(field, "must be text that fits UTF-8", "a lone surrogate")
+    return str.__str__(value)  # str() of an enum's member may be its name
+
+
+def optional_text(field: str, value: str | None) -> str | None:
+    """None, or a string that is not empty: the API would take an empty one for none."""
+    return None if value is None else text(field, value)
+
+
+def flag(field: str, value: bool) -> bool:
+    """True or False, and not what Python takes for one of them."""
+    if not isinstance(value, bool):
+        raise InvalidRequest(field, "must be True or False", type(value).__name__)
     return value
 
 
-def string(field: str, value: str) -> str:
-    """A string, which may be empty."""
-    if not isinstance(value, str):
-        raise InvalidRequest(field, "must be a string", type(value).__name__)
+def one_of(field: str, value: str, options: Sequence[str]) -> str:
+    """One of a few words."""
+    if not isinstance(value, str) or value not in options:
+        raise InvalidRequest(field, f"must be one of {', '.join(options)}", "another value")
     return value
 
 
@@ -99,11 +133,45 @@ def instances(
     return values
 
 
+def instance(field: str, value: T, kind: type[T] | UnionType) -> T:
+    """An object of one kind, or of one of several."""
+    if not isinstance(value, kind):
+        kinds: tuple[Any, ...] = get_args(kind) or (kind,)
+        names = " or ".join(each.__name__ for each in kinds)
+        raise InvalidRequest(field, f"must be {names}", type(value).__name__)
+    return value
+
+
+def texts(field: str, values: Sequence[str], most: int = sys.maxsize, least: int = 1) -> None:
+    """A list of `least` to `most` strings that are not empty."""
+    for value in few(field, values, most, least):
+        text(field, value)
+
+
+def mapping(field: str, value: Mapping[str, T]) -> Mapping[str, T]:
+    """A mapping whose keys are strings that are not empty."""
+    if not isinstance(value, Mapping):
+        raise InvalidRequest(field, "must map names to values", type(value).__name__)
+    for name in value:
+        text(f"{field} key", name)
+    return value
+
+
+def json_object(field: str, value: Mapping[str, Any]) -> Mapping[str, Any]:
+    """A mapping that goes over the wire as it is, so it must be what JSON can hold."""
+    try:
+        json.dumps(mapping(field, value), allow_nan=False, ensure_ascii=False).encode()
+    except (TypeError, ValueError, RecursionError) as error:
+        if isinstance(error, InvalidRequest):
+            raise
+        raise InvalidRequest(field, "must be what JSON can hold", type(error).__name__) from None
+    return value
+
+
 def given_texts(holder: object, *fields: str) -> None:
     """Those of an object's fields that are not None must be strings that are not empty."""
     for field in fields:
-        if (value := getattr(holder, field)) is not None:
-            text(field, value)
+        optional_text(field, getattr(holder, field))
 
 
 def exactly_one(**values: Any) -> tuple[str, Any]:
@@ -118,12 +186,16 @@ def whole_number(field: str, value: int) -> int:
     """An int, and not True or False."""
     if isinstance(value, bool) or not isinstance(value, int):
         raise InvalidRequest(field, "must be a whole number", type(value).__name__)
+    if not -_LONG <= value < _LONG:
+        raise InvalidRequest(field, "must fit 64 bits", f"{value.bit_length()} bits")
     return value
 
 
 def number(field: str, value: float) -> float:
     """A finite number, and not True or False."""
-    if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
+    if isinstance(value, int) and not isinstance(value, bool):
+        return whole_number(field, value)
+    if not isinstance(value, float) or not math.isfinite(value):
         raise InvalidRequest(field, "must be a finite number", type(value).__name__)
     return value
 

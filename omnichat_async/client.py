@@ -5,12 +5,13 @@ from __future__ import annotations
 import copy
 import importlib
 import ipaddress
-import math
 import os
 import re
+import sys
 from typing import TYPE_CHECKING, Any, NoReturn, Self
 from urllib.parse import urlsplit
 
+from omnichat_async import checks
 from omnichat_async._version import __version__
 from omnichat_async.calls import RAW, Call, Safety
 from omnichat_async.errors import ConfigurationError, InvalidRequest
@@ -131,15 +132,15 @@ class OmnichatClient:
             base_url = os.environ.get("OMNICHAT_BASE_URL") or DEFAULT_BASE_URL
         if token is None:
             token = os.environ.get("OMNICHAT_API_TOKEN")
-        if max_in_flight is not None and max_in_flight < 1:
-            raise ConfigurationError(f"max_in_flight must be 1 or more; given: {max_in_flight}")
-        for name, value, kind in (("limiter", limiter, RateLimiter), ("retry", retry, RetryPolicy)):
-            if value is not None and not isinstance(value, kind):
-                raise ConfigurationError(
-                    f"{name} must be a {kind.__name__}, not {type(value).__name__}"
-                )
-        if headless_auth not in {"Bearer", "Basic"}:
-            raise ConfigurationError(f'headless_auth is "Bearer" or "Basic", not {headless_auth!r}')
+        if max_in_flight is not None and (type(max_in_flight) is not int or max_in_flight < 1):
+            raise ConfigurationError("max_in_flight must be a whole number, 1 or more")
+        check_kind("limiter", limiter, RateLimiter)
+        check_kind("retry", retry, RetryPolicy)
+        if checked_text("headless_auth", headless_auth) not in {"Bearer", "Basic"}:
+            raise ConfigurationError('headless_auth must be "Bearer" or "Basic"')
+        observers = tuple(hooks)
+        if not all(callable(hook) for hook in observers):
+            raise ConfigurationError("hooks must be functions that take an event")
         self._transport = Transport(
             base_url=checked_base_url(base_url),
             conversions_url=checked_conversions_url(conversions_url, base_url),
@@ -152,7 +153,7 @@ class OmnichatClient:
             limiter=limiter or RateLimiter(),
             token=checked_token(token),
             headless_auth=headless_auth,
-            hooks=tuple(hooks),
+            hooks=observers,
         )
         seconds = DEFAULT_TIMEOUT_S if timeout is None else timeout
         self._options = Options(
@@ -176,8 +177,9 @@ class OmnichatClient:
         `timeout` in seconds (``math.inf`` for none), `retry`, and `lane`: "interactive" calls
         overtake "bulk" ones in the queue for the rate limit. None keeps what this client has.
         """
-        if lane not in {None, "interactive", "bulk"}:
-            raise ConfigurationError(f'lane is "interactive" or "bulk", not {lane!r}')
+        check_kind("retry", retry, RetryPolicy)
+        if lane is not None and checked_text("lane", lane) not in {"interactive", "bulk"}:
+            raise ConfigurationError('lane must be "interactive" or "bulk"')
         now = self._options
         view = copy.copy(self)
         for area in type(self).__annotations__:  # those made so far have the old options
@@ -203,10 +205,10 @@ class OmnichatClient:
         empty answer. Limit, retries and errors are the same as everywhere. Only a GET counts as
         safe to repeat.
         """
-        method = method.upper()
+        method = checks.string("method", method).upper()
         if method not in {"GET", "POST", "PUT", "PATCH", "DELETE"}:
-            raise InvalidRequest("method", "must be GET, POST, PUT, PATCH or DELETE", repr(method))
-        segments = path.split("/")
+            raise InvalidRequest("method", "must be GET, POST, PUT, PATCH or DELETE", "another")
+        segments = checks.string("path", path).split("/")
         if not _PATH.fullmatch(path) or "." in segments or ".." in segments:
             raise InvalidRequest(
                 "path",
@@ -219,7 +221,7 @@ class OmnichatClient:
             path=path,
             safety=Safety.READ if method == "GET" else Safety.ONCE,
             answer=RAW,
-            params=params or {},
+            params=checks.mapping("params", params or {}),
             json=json,
             shown=f"/{segments[1]}" + ("/…" if len(segments) > 2 else ""),
         )
@@ -263,11 +265,24 @@ class OmnichatClient:
 # ---- checks ------------------------------------------------------------------------------------
 
 
+def check_kind(name: str, value: object, kind: type[Any]) -> None:
+    """An object of this kind, or None."""
+    if value is not None and not isinstance(value, kind):
+        raise ConfigurationError(f"{name} must be a {kind.__name__}, not {type(value).__name__}")
+
+
+def checked_text(name: str, value: str) -> str:
+    """A string."""
+    if not isinstance(value, str):
+        raise ConfigurationError(f"{name} must be a string, not {type(value).__name__}")
+    return value
+
+
 def checked_token(token: str | None) -> str:
     """The bare token; the error never shows it."""
     if token is None:
-        raise ConfigurationError("no API token: pass token= or set $OMNICHAT_API_TOKEN")
-    bare = _BEARER.sub("", token.strip())
+        raise ConfigurationError("no API token: pass token= (--token) or set $OMNICHAT_API_TOKEN")
+    bare = _BEARER.sub("", checked_text("token", token).strip())
     if not _TOKEN.fullmatch(bare):
         what = "is empty" if not bare else "holds white space, control or non-ASCII characters"
         raise ConfigurationError(f"the API token {what}: copy it again from the admin panel")
@@ -277,7 +292,7 @@ def checked_token(token: str | None) -> str:
 def checked_base_url(url: str, name: str = "base_url") -> str:
     """A base URL without a trailing slash: https, or http on this machine."""
     try:
-        parts = urlsplit(url)
+        parts = urlsplit(checked_text(name, url))
         host, _ = parts.hostname, parts.port
     except ValueError:
         raise ConfigurationError(f"{name} is not a URL") from None
@@ -321,13 +336,13 @@ def checked_timeout(seconds: float) -> float | None:
     """Seconds above 0, or None for no bound."""
     if isinstance(seconds, bool) or not isinstance(seconds, int | float) or not seconds > 0:
         raise ConfigurationError(f"timeout must be above 0 seconds; given: {seconds!r}")
-    return None if math.isinf(seconds) else float(seconds)
+    return None if seconds > sys.float_info.max else float(seconds)
 
 
 def checked_user_agent(given: str | None) -> str:
     """The User-Agent header."""
     if given is None:
         return f"omnichat_async/{__version__}"
-    if not given.isascii() or not given.isprintable() or not given:
+    if not checked_text("user_agent", given).isascii() or not given.isprintable() or not given:
         raise ConfigurationError("user_agent must be printable ASCII")
     return given

@@ -25,7 +25,7 @@ from omnichat_async.errors import (
     NotSent,
     OmnichatError,
 )
-from omnichat_async.windows import Checkpoint, Window, fingerprint, split
+from omnichat_async.windows import Checkpoint, Window, fingerprint, is_sound, split
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Generator, Iterator, Mapping
@@ -558,7 +558,7 @@ class Listing(Generic[T]):
 def _resumed(query: ListQuery[T], page_size: int, given: Checkpoint | str) -> tuple[int, Position]:
     """The page size learnt and the position to go on from, if the checkpoint fits the query."""
     checkpoint = Checkpoint.parse(given) if isinstance(given, str) else given
-    if not _is_sound(checkpoint):
+    if not is_sound(checkpoint):
         raise InvalidRequest(
             "resume_from", "must be a checkpoint of this package", "something else"
         )
@@ -585,17 +585,6 @@ def _resumed(query: ListQuery[T], page_size: int, given: Checkpoint | str) -> tu
         checkpoint.row,
         rows_before=checkpoint.rows_before,
         size=checkpoint.size,
-    )
-
-
-def _is_sound(checkpoint: object) -> bool:
-    """Whether this is a checkpoint that a walk may have written: its text may be anyone's."""
-    if not isinstance(checkpoint, Checkpoint) or type(checkpoint.done) is not bool:
-        return False
-    page, before = checkpoint.page, checkpoint.rows_before
-    counts = (page, checkpoint.row + 1, before + 1, checkpoint.page_size, checkpoint.size)
-    return all(type(count) is int and count >= 1 for count in counts) and (
-        before == 0 if page == 1 else before >= page - 1
     )
 
 

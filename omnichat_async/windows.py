@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 import json
 from datetime import UTC, datetime, timedelta
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeGuard
 
 import attrs
 
@@ -18,13 +18,14 @@ from omnichat_async.errors import InvalidRequest
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
-__all__ = ["MAX_WINDOW", "Checkpoint", "Window", "fingerprint", "split", "to_ms"]
+__all__ = ["MAX_WINDOW", "Checkpoint", "Window", "fingerprint", "is_sound", "split", "to_ms"]
 
 MAX_WINDOW = timedelta(days=7)
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 MILLISECOND = timedelta(milliseconds=1)
 # Epoch seconds of 2014 to 2042; as milliseconds, a few days of January 1970.
 _LIKE_SECONDS = range(1_400_000_000, 2_300_000_000)
+_YEAR_10000 = 253_402_300_800_000
 _FORMAT = 2
 
 
@@ -48,7 +49,14 @@ def to_ms(field: str, value: datetime | int) -> int:
             field, "must be an aware datetime or epoch milliseconds (int)", type(value).__name__
         )
     if value < 0:
-        raise InvalidRequest(field, "must not be before 1970 (epoch milliseconds >= 0)", str(value))
+        raise InvalidRequest(field, "must not be before 1970 (epoch milliseconds >= 0)", "less")
+    if value >= _YEAR_10000:
+        raise InvalidRequest(
+            field,
+            "must be epoch milliseconds before the year 10000: micro- and nanoseconds look like "
+            "more, divide them",
+            "more",
+        )
     return value
 
 
@@ -147,15 +155,17 @@ class Checkpoint:
             raise InvalidRequest(
                 "resume_from", f"must be of format {_FORMAT}", f"format {version!r}"
             )
-        if checkpoint is None or not _is_sound(checkpoint):
+        if not is_sound(checkpoint):
             raise InvalidRequest(
                 "resume_from", "must be a checkpoint of this package", "something else"
             )
         return checkpoint
 
 
-def _is_sound(checkpoint: Checkpoint) -> bool:
-    """Whether a checkpoint that came from outside holds what a walk writes."""
+def is_sound(checkpoint: object) -> TypeGuard[Checkpoint]:
+    """Whether this is a checkpoint that a walk may have written: it may come from anywhere."""
+    if not isinstance(checkpoint, Checkpoint):
+        return False
     window, page, row = checkpoint.window, checkpoint.page, checkpoint.row
     before, sizes = checkpoint.rows_before, (checkpoint.page_size, checkpoint.size)
     numbers = (0 if window is None else window, page, row, before, *sizes)

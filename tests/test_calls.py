@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import enum
 import pickle
 from typing import Any
 from urllib.parse import parse_qsl, unquote
@@ -96,6 +97,19 @@ def test_a_parameter_that_cannot_be_sent_is_refused_by_name() -> None:
 )
 def test_parameters_become_the_query(params: dict[str, Any], query: str) -> None:
     assert make_call(params=params).target() == f"/messages{query}"
+
+
+def test_members_of_mixed_enums_are_their_values() -> None:
+    class Word(str, enum.Enum):  # noqa: UP042 - whose str() is its name
+        LINE = "line"
+
+    class Number(int, enum.Enum):
+        ONE = 1
+
+    call = make_call(
+        path="/{word}", path_params={"word": Word.LINE}, params={"w": Word.LINE, "n": Number.ONE}
+    )
+    assert call.target() == "/line?w=line&n=1"
 
 
 @given(st.dictionaries(text, text | st.integers(), max_size=4))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import enum
 import re
 from datetime import UTC, date, datetime
 from typing import TYPE_CHECKING, Any
@@ -84,6 +85,59 @@ def test_text_that_passes(value: str) -> None:
 )
 def test_text_that_does_not(value: Any, given: str) -> None:
     assert refused(checks.text, "f", value) == ("must be a non-empty string", given)
+
+
+@pytest.mark.parametrize("check", [checks.text, checks.string])
+def test_text_fits_utf_8(check: Callable[..., Any]) -> None:
+    limit = "must be text that fits UTF-8"
+    assert refused(check, "f", "a\ud800é") == (limit, "a lone surrogate")
+
+
+def test_a_member_of_an_enum_is_its_value() -> None:
+    class Color(str, enum.Enum):  # noqa: UP042 - whose str() is its name
+        RED = "red"
+
+    assert f"{checks.text('f', Color.RED)} {checks.string('f', Color.RED)}" == "red red"
+
+
+@pytest.mark.parametrize("value", ["http://" + "a" * 100_000 + " ", "x" * 10**6])
+def test_a_huge_text_is_no_url_and_that_is_said_at_once(value: str) -> None:
+    assert refused(checks.url, "f", value)[1] == "another string"
+
+
+def test_a_huge_text_is_no_key_and_that_is_said_at_once() -> None:
+    huge = "-----BEGIN PUBLIC KEY-----" + "\n" * 100_000
+    assert refused(checks.public_key, "f", huge)[1] == "another text"
+
+
+def test_flags_and_words() -> None:
+    assert checks.flag("f", False) is False
+    assert refused(checks.flag, "f", "yes") == ("must be True or False", "str")
+    assert checks.one_of("f", "a", ("a", "b")) == "a"
+    for value in ("c", None, ["a"], {"a": 1}):
+        limit, given = refused(checks.one_of, "f", value, ("a", "b"))
+        assert (limit, given) == ("must be one of a, b", "another value")
+
+
+def test_optional_text() -> None:
+    assert checks.optional_text("f", None) is None
+    assert checks.optional_text("f", "a") == "a"
+    assert refused(checks.optional_text, "f", "")[1] == "an empty string"
+
+
+def test_an_object_of_one_kind() -> None:
+    assert checks.instance("f", 1, int) == 1
+    assert refused(checks.instance, "f", "x", int) == ("must be int", "str")
+    assert refused(checks.instance, "f", "x", int | float) == ("must be int or float", "str")
+
+
+def test_mappings() -> None:
+    assert checks.mapping("f", {"a": 1}) == {"a": 1}
+    assert refused(checks.mapping, "f", [1])[0] == "must map names to values"
+    assert refused(checks.mapping, "f", {1: 1}, field="f key")[1] == "int"
+    assert checks.json_object("f", {"a": [None, {"b": 1.5}]}) == {"a": [None, {"b": 1.5}]}
+    for inner in (float("nan"), object(), {1}, b"x", "\ud800"):
+        assert refused(checks.json_object, "f", {"a": inner})[0] == "must be what JSON can hold"
 
 
 def test_text_has_a_longest() -> None:
@@ -178,7 +232,7 @@ def test_exactly_one() -> None:
 # ---- numbers -----------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("value", [0, -5, 10**30])
+@pytest.mark.parametrize("value", [0, -5, 2**63 - 1, -(2**63)])
 def test_whole_numbers(value: int) -> None:
     assert checks.whole_number("f", value) is value
     assert checks.number("f", value) is value
@@ -188,6 +242,12 @@ def test_whole_numbers(value: int) -> None:
 def test_what_is_no_whole_number(value: Any) -> None:
     limit = "must be a whole number"
     assert refused(checks.whole_number, "f", value) == (limit, type(value).__name__)
+
+
+@pytest.mark.parametrize("value", [2**63, -(2**63) - 1, 2**20_000], ids=["+", "-", "huge"])
+def test_whole_numbers_that_no_server_can_hold(value: int) -> None:
+    for check in (checks.whole_number, checks.number):
+        assert refused(check, "f", value) == ("must fit 64 bits", f"{value.bit_length()} bits")
 
 
 def test_a_number_may_have_a_fraction() -> None:

@@ -88,7 +88,7 @@ def test_a_token_that_cannot_be_one(token: str, why: str) -> None:
 
 
 def test_no_token_at_all() -> None:
-    with pytest.raises(ConfigurationError, match=r"token= or set \$OMNICHAT_API_TOKEN"):
+    with pytest.raises(ConfigurationError, match=r"token= \(--token\) or set \$OMNICHAT_API_TOKEN"):
         OmnichatClient()
 
 
@@ -245,6 +245,41 @@ def test_other_settings_that_cannot_work() -> None:
         OmnichatClient("t", headless_auth="Digest")
     with pytest.raises(ConfigurationError, match="lane"):
         OmnichatClient("t").with_options(lane="express")  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("value", [5, 2.5, True, b"http://127.0.0.1", [], {}, object()])
+@pytest.mark.parametrize(
+    "name",
+    ["token", "base_url", "conversions_url", "user_agent", "headless_auth", "limiter", "retry"],
+)
+def test_a_setting_of_another_type_is_named(name: str, value: Any) -> None:
+    with pytest.raises(ConfigurationError, match=f"^{name} "):
+        OmnichatClient(**{"token": "t", name: value})
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [("max_in_flight", "5"), ("max_in_flight", True), ("max_in_flight", 1.5), ("hooks", [5])],
+)
+def test_numbers_and_functions_are_told_from_others(name: str, value: Any) -> None:
+    with pytest.raises(ConfigurationError, match=f"^{name} "):
+        OmnichatClient(**{"token": "t", name: value})
+
+
+@pytest.mark.parametrize(("name", "value"), [("lane", []), ("retry", 5), ("timeout", [])])
+def test_an_option_of_another_type_is_named(name: str, value: Any) -> None:
+    with pytest.raises(ConfigurationError, match=f"^{name} "):
+        OmnichatClient("t").with_options(**{name: value})
+
+
+def test_a_token_in_the_wrong_place_is_not_shown() -> None:
+    with pytest.raises(ConfigurationError) as caught:
+        OmnichatClient("t", headless_auth=f"Basic {TOKEN}")
+    assert TOKEN not in str(caught.value)
+
+
+def test_a_timeout_beyond_all_numbers_is_none() -> None:
+    assert OmnichatClient("t", timeout=10**400)._options.timeout is None
 
 
 # ---- lifecycle ---------------------------------------------------------------------------------
@@ -692,6 +727,31 @@ def test_a_path_that_could_lead_elsewhere_never_leaves(path: str) -> None:
         assert caught.value.given == f"{len(path)} characters"
         assert client.limiter.stats().granted == 0
         assert client._transport._session is None
+
+    run(main())
+
+
+@pytest.mark.parametrize(
+    ("field", "arguments"),
+    [
+        ("method", {"method": None}),
+        ("path", {"path": None}),
+        ("path", {"path": 5}),
+        ("params", {"params": 5}),
+        ("params", {"params": [("a", "b")]}),
+        ("params key", {"params": {1: "a"}}),
+        ("a", {"params": {"a": ["b"]}}),
+        ("a", {"params": {"a": float("nan")}}),
+        ("json", {"json": object()}),
+        ("json", {"json": {"a": float("nan")}}),
+    ],
+)
+def test_a_request_of_the_wrong_types_never_leaves(field: str, arguments: dict[str, Any]) -> None:
+    async def main() -> None:
+        async with served([reply(204)]) as (server, client):
+            with pytest.raises(InvalidRequest) as caught:
+                await client.request(**{"method": "POST", "path": "/x", **arguments})
+            assert (caught.value.field, server.requests) == (field, [])
 
     run(main())
 

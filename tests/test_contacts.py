@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from datetime import date, datetime
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -11,6 +10,7 @@ from omnichat_async import BadRequest, InvalidRequest, NotFound, OmnichatClient
 from omnichat_async.models import ContactUpdate, Platform
 from omnichat_async.sandbox import Sandbox
 from tests.support.asking import ask, asked, failure, refusal, samples, sent_twice
+from tests.support.builders import CHANGES
 from tests.support.run import run
 from tests.support.wire import drop, reply
 
@@ -24,23 +24,11 @@ LINE: dict[str, Any] = {
 }
 WHATSAPP: dict[str, Any] = {"platform": "whatsapp", "channel_id": "85290000001"}
 PETER = ContactUpdate(
-    name="Peter Chan",
     status=False,
-    email="example@example.com",
-    phone="85298765432",
     member_id="M00001",
     agent_employee_code="EMP-001",
     agent_location_code="SHOP-A",
-    tags_to_add=["VVIP", "Sporty"],
-    tags_to_remove=["VIP"],
-    custom_attributes={
-        "MemberTier": "GOLD",
-        "Points": 2031,
-        "TotalSpending": 900.00,
-        "AcceptedMarketingPromotion": True,
-        "LastPurchaseDate": date(2022, 11, 1),
-        "RegisterDatetime": datetime(2022, 11, 1, 14, 16),  # noqa: DTZ001 - the API takes no zone
-    },
+    **CHANGES,
 )
 
 

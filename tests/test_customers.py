@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import UTC, date, datetime
+from datetime import UTC, datetime
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
@@ -18,6 +18,7 @@ from omnichat_async.models import (
 )
 from omnichat_async.sandbox import Sandbox
 from tests.support.asking import ask, asked, failure, refusal, samples, sent_twice
+from tests.support.builders import CHANGES
 from tests.support.run import run
 from tests.support.wire import drop, reply
 
@@ -25,21 +26,7 @@ if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
 SAMPLE = samples("customers")[0]["response"]
-PETER = CustomerUpdate(
-    name="Peter Chan",
-    email="example@example.com",
-    phone="85298765432",
-    tags_to_add=["VVIP", "Sporty"],
-    tags_to_remove=["VIP"],
-    custom_attributes={
-        "MemberTier": "GOLD",
-        "Points": 2031,
-        "TotalSpending": 900.00,
-        "AcceptedMarketingPromotion": True,
-        "LastPurchaseDate": date(2022, 11, 1),
-        "RegisterDatetime": datetime(2022, 11, 1, 14, 16),  # noqa: DTZ001 - the API takes no zone
-    },
-)
+PETER = CustomerUpdate(**CHANGES)
 
 
 def get(body: Any) -> Customer:

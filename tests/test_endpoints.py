@@ -614,6 +614,39 @@ def test_contacts_are_found_by_each_kind_of_id(name: str, field: str, needs_chan
     run(main())
 
 
+def test_a_platform_is_written_as_requests_have_it() -> None:
+    spellings = ("website", "web", "WebChat", "webchat", Platform.WEBCHAT)
+
+    async def main() -> None:
+        async with HostileServer([reply(200, {"content": []})]) as hostile:
+            async with client_of(hostile.url) as client:
+                for platform in spellings:
+                    await client.messages.list(platform=platform, after=1, before=2)
+                    await client.contacts.list(
+                        platform=platform, updated_after=1, updated_before=2, channel_id="website"
+                    )
+                    await client.contacts.find(platform=platform, phone="1")
+                    await client.broadcasts.list(types=[1], platform=platform)
+            for request in hostile.requests:
+                query = dict(parse_qsl(urlsplit(request.target).query))
+                assert query["platform"] == "webchat"
+                assert query.get("channelId", "webchat") == "webchat"
+            assert len(hostile.requests) == 4 * len(spellings)
+
+    run(main())
+
+
+@pytest.mark.parametrize("platform", ["line", "facebook", "webchat"])
+def test_only_whatsapp_contacts_are_found_by_bsuid(platform: str) -> None:
+    async def main() -> None:
+        async with served(rows=10) as (sandbox, client):
+            with pytest.raises(InvalidRequest) as caught:
+                await client.contacts.find(platform=platform, channel_id="1", bsuid="HK.1")
+            assert (caught.value.field, sandbox.stats().requests) == ("bsuid", 0)
+
+    run(main())
+
+
 def test_what_finding_nobody_looks_like_on_the_wire() -> None:
     async def main() -> None:
         async with HostileServer() as hostile, client_of(hostile.url) as client:

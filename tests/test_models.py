@@ -23,6 +23,7 @@ from omnichat_async.models import (
     MessagesSent,
     MessagesSentTotal,
     Model,
+    NamedChannel,
     OpenEnum,
     Platform,
     ReferralOrder,
@@ -30,8 +31,9 @@ from omnichat_async.models import (
     TaggingSource,
 )
 from omnichat_async.models.base import local, wire, wire_name
-from omnichat_async.windows import EPOCH, to_ms
+from omnichat_async.windows import EPOCH
 from tests.support.builders import DATA, load, make_call
+from tests.support.leaves import json_leaves, object_leaves
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -72,34 +74,6 @@ def read(name: str) -> list[Any]:
     assert page.rejected == {}
     assert page.total == parsed.get("totalElements", parsed.get("totalElement"))
     return list(page.items)
-
-
-def json_leaves(value: Any, path: str = "") -> Iterator[tuple[str, Any]]:
-    """Every scalar of parsed JSON with its path."""
-    if isinstance(value, dict):
-        for key, each in value.items():
-            yield from json_leaves(each, f"{path}.{key}")
-    elif isinstance(value, list):
-        for index, each in enumerate(value):
-            yield from json_leaves(each, f"{path}[{index}]")
-    else:
-        yield path, value
-
-
-def object_leaves(value: Any, path: str = "") -> Iterator[tuple[str, Any]]:
-    """The same of an object, under wire names; times as they were on the wire."""
-    if isinstance(value, Model):
-        yield from json_leaves(value.extra, path)
-        for field in attrs.fields(type(value)):
-            if field.name != "extra":
-                yield from object_leaves(getattr(value, field.name), f"{path}.{wire_name(field)}")
-    elif isinstance(value, list):
-        for index, each in enumerate(value):
-            yield from object_leaves(each, f"{path}[{index}]")
-    elif isinstance(value, datetime):
-        yield path, to_ms(path, value) if value.tzinfo else value.isoformat()
-    else:
-        yield path, value
 
 
 def test_every_example_is_tried() -> None:
@@ -256,3 +230,12 @@ def test_models_are_imported_when_they_are_used() -> None:
     assert "Message" in dir(omnichat_async.models)
     with pytest.raises(AttributeError, match="Nothing"):
         _ = omnichat_async.models.Nothing  # type: ignore[attr-defined]
+
+
+def test_a_repr_shows_unknown_fields_last_and_only_where_there_are_some() -> None:
+    channel = Channel(platform="line", channel_id="1")
+    assert repr(channel) == "Channel(platform='line', channel_id='1')"
+    channel.extra["new"] = [1]
+    assert repr(channel) == "Channel(platform='line', channel_id='1', extra={'new': [1]})"
+    named = NamedChannel(platform="line", channel_id="1", channel_name="A")
+    assert repr(named) == "NamedChannel(platform='line', channel_id='1', channel_name='A')"

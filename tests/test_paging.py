@@ -1189,3 +1189,9 @@ def test_pages_show_unreadable_rows_by_their_place() -> None:
 def test_options_out_of_range_are_refused(options: dict[str, Any]) -> None:
     with pytest.raises(InvalidRequest, match="must be 1 to"):
         Api(times=[]).listing(whole(1), **options)
+
+
+@pytest.mark.parametrize(("field", "value"), [("query", 5), ("window", "0"), ("window", None)])
+def test_a_checkpoint_object_is_judged_as_its_text_is(field: str, value: Any) -> None:
+    sound = Api(times=[]).listing(whole(2)).checkpoint
+    assert refused(attrs.evolve(sound, **{field: value})).field == "resume_from"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import builtins
 import re
 import shlex
 import subprocess
@@ -12,6 +13,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from omnichat_async import OmnichatClient
 from tests.support.exports import ROOT, environment, in_process, served
 
 if TYPE_CHECKING:
@@ -24,9 +26,9 @@ TEST_COMMAND = "python3 noxfile.py tests"
 DAY_MS = 86_400_000
 
 
-def blocks(language: str) -> list[str]:
+def blocks(language: str, page: str = README) -> list[str]:
     """The code blocks of one language."""
-    return re.findall(rf"^```{language}\n(.*?)^```$", README, re.DOTALL | re.MULTILINE)
+    return re.findall(rf"^```{language}\n(.*?)^```$", page, re.DOTALL | re.MULTILINE)
 
 
 def shell_lines() -> list[list[str]]:
@@ -92,6 +94,36 @@ def test_options_named_in_the_text_exist(capsys: pytest.CaptureFixture[str]) -> 
     options = set(re.findall(r"`(--[a-z-]+)", README))
     assert {"--after", "--before", "--resume", "--force", "--json", "--fault"} <= options
     assert [option for option in options if f"{option} " not in known] == []
+
+
+def test_the_reference_lists_every_area() -> None:
+    page = (ROOT / "docs" / "pages" / "reference.md").read_text(encoding="utf-8")
+    listed = re.findall(r"^::: omnichat_async\.endpoints\.(\w+)\.(\w+)$", page, re.MULTILINE)
+    assert sorted(listed) == sorted(OmnichatClient.__annotations__.items())
+
+
+PAGES = sorted((ROOT / "docs" / "pages").glob("*.md"))
+SNIPPETS = [
+    (page.name, code)
+    for page in PAGES
+    for code in blocks("python", page.read_text(encoding="utf-8"))
+]
+
+
+@pytest.mark.parametrize(("page", "code"), SNIPPETS, ids=[name for name, _ in SNIPPETS])
+def test_names_in_the_pages_are_known(page: str, code: str) -> None:
+    """A snippet imports what it uses, but for the client and the range that all of them have."""
+    tree = compile(code, page, "exec", ast.PyCF_ALLOW_TOP_LEVEL_AWAIT | ast.PyCF_ONLY_AST)
+    names = [node for node in ast.walk(tree) if isinstance(node, ast.Name)]
+    made = {each.id for each in names if isinstance(each.ctx, ast.Store)} | set(dir(builtins))
+    for node in ast.walk(tree):
+        if isinstance(node, ast.ImportFrom):
+            made |= {alias.asname or alias.name for alias in node.names}
+            module = pytest.importorskip(node.module or "", exc_type=ImportError)
+            assert [each.name for each in node.names if not hasattr(module, each.name)] == []
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
+            made |= {node.name, *(each.arg for each in node.args.args)}
+    assert {each.id for each in names} - made <= {"client", "after", "before"}
 
 
 def test_nox_sessions_exist() -> None:

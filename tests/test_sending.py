@@ -35,6 +35,7 @@ from omnichat_async.models import (
     Text,
     UrlButton,
     WhatsAppTemplate,
+    headless,
 )
 from omnichat_async.models.numbers import parse_money, parse_percent
 from omnichat_async.sandbox import Sandbox
@@ -173,6 +174,50 @@ def test_bodies_are_those_of_the_collection(
     assert body.to_wire() == sample["request"]
 
 
+def test_a_platform_is_sent_in_lower_case() -> None:
+    for make in (direct, broadcast):
+        assert make(platform="WHATSAPP").to_wire()["platform"] == "whatsapp"
+        assert make(platform="new").to_wire()["platform"] == "new"
+
+
+COMPONENTS: list[dict[str, Any]] = [
+    {"type": "body", "parameters": []},
+    {"type": "button", "sub_type": "CATALOG", "index": 0, "parameters": [{"type": "action"}]},
+    {"type": "button", "sub_type": "copy_code", "index": "1", "parameters": []},
+]
+
+
+@pytest.mark.parametrize("components", [COMPONENTS, tuple(COMPONENTS), []])
+def test_components_go_as_they_are(components: Any) -> None:
+    template = WhatsAppTemplate("t", language="en", components=components)
+    for wire in (
+        template.template_object(),
+        direct(messages=[template]).to_wire()["messages"][0]["whatsappTemplate"],
+        headless.Template(template).to_wire()["template"],
+    ):
+        assert wire == {"name": "t", "language": {"code": "en"}, "components": list(components)}
+
+
+@pytest.mark.parametrize(
+    "parts",
+    [
+        {"components": {"type": "body"}},
+        {"components": ["body"]},
+        {"components": [{}]},
+        {"components": [{"type": 5}]},
+        {"components": [{"type": "body", "parameters": [object()]}]},
+        {"components": [], "body": ["a"]},
+        {"components": [], "header": MediaHeader.image("https://e.com")},
+        {"components": [], "header": []},
+        {"components": [], "buttons": [None]},
+    ],
+)
+def test_components_that_are_none_or_one_part_too_many(parts: dict[str, Any]) -> None:
+    with pytest.raises(InvalidRequest) as caught:
+        WhatsAppTemplate("t", **parts)
+    assert caught.value.field.startswith("components")
+
+
 def test_a_template_with_a_language_goes_out_with_its_policy() -> None:
     template = WhatsAppTemplate(
         "membership",
@@ -255,7 +300,7 @@ def test_a_template_with_a_language_goes_out_with_its_policy() -> None:
         (lambda: Products(list(TEES.products) * 6), "products", "12 items"),
         (lambda: FlexTemplates([]), "templates", "0 items"),
         (lambda: FlexTemplates([FlexTemplate("i")] * 13), "templates", "13 items"),
-        (lambda: FlexTemplate("i", {"k": 1}), "parameters", "int"),  # type: ignore[dict-item]
+        (lambda: FlexTemplate("i", {"k": 1}), "parameters value", "int"),  # type: ignore[dict-item]
         (lambda: WhatsAppTemplate(""), "name", "an empty string"),
         (lambda: WhatsAppTemplate("t", language=""), "language", "an empty string"),
         (lambda: WhatsAppTemplate("t", language_policy="x"), "language_policy", "none"),
@@ -263,7 +308,7 @@ def test_a_template_with_a_language_goes_out_with_its_policy() -> None:
         (lambda: WhatsAppTemplate("t", body="text"), "body", "str"),
         (lambda: WhatsAppTemplate("t", header=[""]), "header", "an empty string"),
         (lambda: WhatsAppTemplate("t", buttons=["x"]), "buttons", "another"),  # type: ignore[list-item]
-        (lambda: MediaHeader("audio", "https://e.com"), "header", "another"),  # type: ignore[arg-type]
+        (lambda: MediaHeader("audio", "https://e.com"), "kind", "another"),  # type: ignore[arg-type]
         (lambda: MediaHeader("image", "https://e.com", "a.png"), "filename", "image"),
         (lambda: UrlButton(""), "value", "an empty string"),
         (lambda: QuickReply(""), "payload", "an empty string"),

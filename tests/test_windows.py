@@ -18,6 +18,7 @@ from omnichat_async.windows import (
     Checkpoint,
     Window,
     fingerprint,
+    is_sound,
     split,
     to_ms,
     whole_range,
@@ -66,8 +67,11 @@ def test_a_time_becomes_epoch_milliseconds(value: datetime | int, expected: int)
         ("2024-01-01", "must be an aware datetime or epoch milliseconds (int)", "str"),
         (None, "must be an aware datetime or epoch milliseconds (int)", "NoneType"),
         (datetime(2024, 1, 1, tzinfo=UTC).date(), "must be an aware datetime", "date"),
-        (-1, "must not be before 1970", "-1"),
-        (datetime(1969, 12, 31, 23, 59, 59, tzinfo=UTC), "must not be before 1970", "-1000"),
+        (-1, "must not be before 1970", "less"),
+        (-(2**9_000), "must not be before 1970", "less"),
+        (datetime(1969, 12, 31, 23, 59, 59, tzinfo=UTC), "must not be before 1970", "less"),
+        (253_402_300_800_000, "must be epoch milliseconds before the year 10000", "more"),
+        (2**9_000, "must be epoch milliseconds before the year 10000", "more"),
     ],
 )
 def test_anything_else_is_refused_by_name(value: Any, limit: str, given: str) -> None:
@@ -292,3 +296,10 @@ def test_a_range_in_epoch_seconds_is_told_from_one_in_milliseconds() -> None:
         whole_range(1_795_284_363, 1_795_370_763)
     assert whole_range(0, 4 * WEEK_MS) == Window(0, 4 * WEEK_MS)
     assert whole_range(1_795_284_363_000, 1_795_370_763_000).after == 1_795_284_363_000
+
+
+def test_what_is_no_checkpoint_at_all() -> None:
+    assert is_sound(FIXED)
+    assert not is_sound(None)
+    assert not is_sound(str(FIXED))
+    assert not is_sound(json.loads(str(FIXED)))

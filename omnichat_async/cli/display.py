@@ -34,6 +34,18 @@ __all__ = ["FAILED", "Display", "complain", "display_for"]
 
 FAILED, USAGE = 1, 2
 
+OPTIONS = {
+    "after": "--after",
+    "before": "--before",
+    "channel_id": "--channel-id",
+    "force": "--force",
+    "limit": "--rate",
+    "out": "--out",
+    "platform": "--platform",
+    "resume": "--resume",
+}
+"""What a person typed for a parameter that an error is about."""
+
 EVENT_S = 1.0
 """Between two progress events of --json, in seconds."""
 
@@ -65,6 +77,9 @@ def display_for(settings: Settings) -> Display:
 def complain(error: Exception, *, as_json: bool) -> int:
     """Say what went wrong; the exit code that goes with it."""
     text = str(error)
+    if isinstance(error, InvalidRequest):
+        names = ", ".join(OPTIONS.get(name, name) for name in error.field.split(", "))
+        text = f"{names}: {error.limit}; given: {error.given}"
     if isinstance(error, OSError) and error.strerror:
         text = f"{error.filename}: {error.strerror}" if error.filename else error.strerror
     if not (as_json and _said(error, text)):

@@ -12,7 +12,7 @@ import typer
 
 from omnichat_async.cli.display import complain, display_for
 from omnichat_async.cli.running import run_until_interrupted
-from omnichat_async.cli.settings import DEFAULT_RATE
+from omnichat_async.cli.settings import DEFAULT_RATE, known_platform
 from omnichat_async.cli.times import is_absolute, parse_time
 from omnichat_async.errors import OmnichatError
 from omnichat_async.jobs import Export
@@ -44,7 +44,12 @@ ResumeOption = Annotated[
     bool, typer.Option("--resume", help="Go on with an export that was interrupted.")
 ]
 PlatformOption = Annotated[
-    str, typer.Option(help="line, facebook, instagram, wechat, whatsapp or webchat.")
+    str,
+    typer.Option(
+        parser=known_platform,
+        metavar="NAME",
+        help="line, facebook, instagram, wechat, whatsapp or webchat.",
+    ),
 ]
 ChannelOption = Annotated[str | None, typer.Option(help="Only this channel of the platform.")]
 

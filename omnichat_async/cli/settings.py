@@ -6,15 +6,17 @@ import contextlib
 from typing import TYPE_CHECKING
 
 import attrs
+import typer
 
 from omnichat_async.client import OmnichatClient
 from omnichat_async.errors import ConfigurationError
 from omnichat_async.limits import RateLimiter
+from omnichat_async.models.common import Platform, platform_name
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
-__all__ = ["DEFAULT_RATE", "Settings", "hoisted"]
+__all__ = ["DEFAULT_RATE", "Settings", "hoisted", "known_platform"]
 
 GLOBAL_VALUES = frozenset({"--token", "--base-url", "--rate"})
 GLOBAL_FLAGS = frozenset({"--sandbox", "--json"})
@@ -49,6 +51,13 @@ class Settings:
             limiter = RateLimiter(self.rate)
             client = OmnichatClient(token, base_url=base_url, limiter=limiter)
             yield await stack.enter_async_context(client)
+
+
+def known_platform(text: str) -> str:
+    """The platform that --platform names, by any of its names."""
+    if text.lower() not in Platform.known():
+        raise typer.BadParameter(f"must be one of {', '.join(Platform)}")
+    return platform_name(text)
 
 
 def hoisted(argv: list[str]) -> list[str]:

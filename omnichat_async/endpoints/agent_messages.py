@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from omnichat_async.calls import Call, Safety, one
-from omnichat_async.endpoints.base import Area
+from omnichat_async.endpoints.base import Area, wire_of
 from omnichat_async.models.agent_messages import AgentMessage, AgentSent
 
 __all__ = ["AgentMessages"]
@@ -27,6 +27,6 @@ class AgentMessages(Area):
                 path="/agent-messages",
                 safety=Safety.ONCE,
                 answer=one(AgentSent),
-                json=message.to_wire(),
+                json=wire_of("message", message, AgentMessage),
             )
         )

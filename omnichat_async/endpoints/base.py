@@ -6,15 +6,19 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import attrs
 
+from omnichat_async import checks
 from omnichat_async.errors import InvalidRequest, NotFound
 from omnichat_async.models.common import Platform
 from omnichat_async.paging import Listing, ListQuery, Source, WalkOptions, suggested_concurrency
 
 if TYPE_CHECKING:
+    from types import UnionType
+
     from omnichat_async.calls import Call
+    from omnichat_async.models.base import Body
     from omnichat_async.session import Options, Session
 
-__all__ = ["Area", "optional", "platform_name", "required", "user_ids"]
+__all__ = ["Area", "check_bsuid", "user_ids", "wire_of"]
 
 T = TypeVar("T")
 
@@ -57,31 +61,24 @@ class Area:
         return Listing(query, source, **options)
 
 
-def required(field: str, value: str) -> str:
-    """A parameter that must be a non-empty string."""
-    if not isinstance(value, str) or not value:
-        given = "an empty string" if value == "" else type(value).__name__
-        raise InvalidRequest(field, "must be a non-empty string", given)
-    return str(value)
-
-
-def optional(field: str, value: str | None) -> str | None:
-    """A parameter that may be None. An empty string is refused, since the API takes it for none
-    and would answer for everything."""
-    return None if value is None else required(field, value)
-
-
-def platform_name(platform: Platform | str) -> str:
-    """A platform as requests name it: in lower case, and webchat under this one of its names."""
-    name = required("platform", platform)
-    return str(Platform.known().get(name.lower(), name))
+def wire_of(field: str, value: Body, kind: type[Body] | UnionType) -> dict[str, Any]:
+    """The body of a request, from an object of one kind."""
+    return checks.instance(field, value, kind).to_wire()
 
 
 def user_ids(platform: str, user_id: str | None, bsuid: str | None) -> dict[str, str]:
     """The ids of a person on a channel by wire name: `user_id`, `bsuid` (WhatsApp) or both."""
-    if bsuid is not None and platform != Platform.WHATSAPP:
-        raise InvalidRequest("bsuid", "is an id of whatsapp only", "one for another platform")
+    check_bsuid(platform, bsuid)
     if user_id is None and bsuid is None:
         raise InvalidRequest("user_id", "is needed (or bsuid on whatsapp)", "none")
-    given = {"userId": optional("user_id", user_id), "bsuid": optional("bsuid", bsuid)}
+    given = {
+        "userId": checks.optional_text("user_id", user_id),
+        "bsuid": checks.optional_text("bsuid", bsuid),
+    }
     return {name: value for name, value in given.items() if value is not None}
+
+
+def check_bsuid(platform: str, bsuid: str | None) -> None:
+    """Only WhatsApp has such ids."""
+    if bsuid is not None and platform != Platform.WHATSAPP:
+        raise InvalidRequest("bsuid", "is an id of whatsapp only", "one for another platform")

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any, Literal, Unpack, overload
 
 from omnichat_async import checks
 from omnichat_async.calls import Call, Safety, list_of, one
-from omnichat_async.endpoints.base import Area, optional, required
+from omnichat_async.endpoints.base import Area, wire_of
 from omnichat_async.models.broadcasts import (
     Broadcast,
     BroadcastButton,
@@ -16,6 +16,7 @@ from omnichat_async.models.broadcasts import (
     BroadcastStatus,
     BroadcastType,
 )
+from omnichat_async.models.common import platform_name
 from omnichat_async.paging import ListQuery
 
 if TYPE_CHECKING:
@@ -45,7 +46,7 @@ class Broadcasts(Area):
                 path="/broadcast",
                 safety=Safety.ONCE,
                 answer=one(BroadcastSent),
-                json=broadcast.to_wire(),
+                json=wire_of("broadcast", broadcast, Broadcast),
             )
         )
 
@@ -96,10 +97,10 @@ class Broadcasts(Area):
             path="/broadcast",
             model=BroadcastJob,
             params={
-                "platform": optional("platform", platform),
-                "channelId": optional("channel_id", channel_id),
+                "platform": None if platform is None else platform_name(platform),
+                "channelId": checks.optional_text("channel_id", channel_id),
                 "type": ",".join(str(int(each)) for each in chosen),
-                "status": int(status) if isinstance(status, int) else optional("status", status),
+                "status": _status(status),
             },
         )
         return self._listing(query, raw, options)
@@ -117,7 +118,7 @@ class Broadcasts(Area):
                 path="/broadcast/{broadcast_id}",
                 safety=Safety.READ,
                 answer=one(BroadcastJob),
-                path_params={"broadcast_id": required("broadcast_id", broadcast_id)},
+                path_params={"broadcast_id": checks.text("broadcast_id", broadcast_id)},
             )
         )
 
@@ -159,8 +160,8 @@ class Broadcasts(Area):
         query: ListQuery[BroadcastRecipient] = ListQuery(
             path="/broadcast/{broadcast_id}/recipients",
             model=BroadcastRecipient,
-            params={"status": optional("status", status)},
-            path_params={"broadcast_id": required("broadcast_id", broadcast_id)},
+            params={"status": checks.optional_text("status", status)},
+            path_params={"broadcast_id": checks.text("broadcast_id", broadcast_id)},
         )
         return self._listing(query, raw, options)
 
@@ -177,6 +178,12 @@ class Broadcasts(Area):
                 path="/broadcast/{broadcast_id}/buttons",
                 safety=Safety.READ,
                 answer=list_of(BroadcastButton),
-                path_params={"broadcast_id": required("broadcast_id", broadcast_id)},
+                path_params={"broadcast_id": checks.text("broadcast_id", broadcast_id)},
             )
         )
+
+
+def _status(status: BroadcastStatus | int | str | None) -> str | None:
+    if status is None or isinstance(status, str):
+        return checks.optional_text("status", status)
+    return str(int(checks.whole_number("status", status)))

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from omnichat_async import checks
 from omnichat_async.calls import Call, Safety, list_of
-from omnichat_async.endpoints.base import Area, required
+from omnichat_async.endpoints.base import Area
 from omnichat_async.models.chatbots import Chatbot, MessageBlock
 
 if TYPE_CHECKING:
@@ -39,6 +40,6 @@ class Chatbots(Area):
                 path="/chatbots/{chatbot_id}/message-blocks",
                 safety=Safety.READ,
                 answer=list_of(MessageBlock, or_nothing=True),
-                path_params={"chatbot_id": required("chatbot_id", chatbot_id)},
+                path_params={"chatbot_id": checks.text("chatbot_id", chatbot_id)},
             )
         )

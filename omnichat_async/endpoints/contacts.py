@@ -6,17 +6,16 @@ from typing import TYPE_CHECKING, Any, Literal, Unpack, overload
 
 from omnichat_async import checks
 from omnichat_async.calls import NOTHING, Call, Safety, page_of
-from omnichat_async.endpoints.base import Area, optional, platform_name, required, user_ids
+from omnichat_async.endpoints.base import Area, check_bsuid, user_ids, wire_of
 from omnichat_async.errors import InvalidRequest, NotFound
-from omnichat_async.models.common import Platform
-from omnichat_async.models.contacts import Contact
+from omnichat_async.models.common import Platform, platform_name
+from omnichat_async.models.contacts import Contact, ContactUpdate
 from omnichat_async.paging import ListQuery
 from omnichat_async.windows import whole_range
 
 if TYPE_CHECKING:
     from datetime import datetime
 
-    from omnichat_async.models.contacts import ContactUpdate
     from omnichat_async.paging import Listing, WalkOptions
 
 __all__ = ["Contacts"]
@@ -74,13 +73,11 @@ class Contacts(Area):
 
         Wraps ``GET /contacts``. Needs the CRM Open API module.
         """
+        name = platform_name(platform)
         query: ListQuery[Contact] = ListQuery(
             path="/contacts",
             model=Contact,
-            params={
-                "platform": required("platform", platform),
-                "channelId": optional("channel_id", channel_id),
-            },
+            params={"platform": name, "channelId": _channel(name, channel_id)},
             window=whole_range(updated_after, updated_before, ("updated_after", "updated_before")),
             window_names=("updatedAfter", "updatedBefore"),
         )
@@ -112,15 +109,17 @@ class Contacts(Area):
         )
         if name in {"user_id", "bsuid"} and channel_id is None:
             raise InvalidRequest("channel_id", "is needed with user_id and bsuid", "none")
+        where = platform_name(platform)
+        check_bsuid(where, bsuid)
         call = Call(
             method="GET",
             path="/contacts",
             safety=Safety.READ,
             answer=page_of(Contact),
             params={
-                "platform": required("platform", platform),
-                "channelId": optional("channel_id", channel_id),
-                _WIRE_NAMES.get(name, name): required(name, value),
+                "platform": where,
+                "channelId": _channel(where, channel_id),
+                _WIRE_NAMES.get(name, name): checks.text(name, value),
             },
         )
         try:
@@ -153,9 +152,7 @@ class Contacts(Area):
         Wraps ``PUT /contacts/{platform}``. Needs the CRM Open API module.
         """
         name = platform_name(platform)
-        channel = required("channel_id", channel_id)
-        if name == Platform.WEBCHAT and channel == _WEBSITE:
-            channel = name
+        channel = _channel(name, checks.text("channel_id", channel_id))
         await self._execute(
             Call(
                 method="PUT",
@@ -164,7 +161,7 @@ class Contacts(Area):
                 answer=NOTHING,
                 path_params={"platform": name},
                 params={"channelId": channel, **user_ids(name, user_id, bsuid)},
-                json=contact.to_wire(),
+                json=wire_of("contact", contact, ContactUpdate),
             )
         )
 
@@ -187,7 +184,7 @@ class Contacts(Area):
         """
         name = platform_name(platform)
         ids = user_ids(name, user_id, bsuid)
-        channel = required("channel_id", channel_id)
+        channel = checks.text("channel_id", channel_id)
         if name == Platform.WEBCHAT:
             # This call alone knows webchat, and its channel, as "website".
             channel = _WEBSITE if channel == name else channel
@@ -202,3 +199,9 @@ class Contacts(Area):
                 params={"channelId": channel, **ids},
             )
         )
+
+
+def _channel(platform: str, channel_id: str | None) -> str | None:
+    """A channel as requests name it: that of webchat reads back as "website"."""
+    known = checks.optional_text("channel_id", channel_id)
+    return platform if platform == Platform.WEBCHAT and known == _WEBSITE else known

@@ -2,13 +2,9 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 from omnichat_async.calls import NOTHING, Call, Safety
-from omnichat_async.endpoints.base import Area
-
-if TYPE_CHECKING:
-    from omnichat_async.models.conversions import ConversionEvent
+from omnichat_async.endpoints.base import Area, wire_of
+from omnichat_async.models.conversions import ConversionEvent
 
 __all__ = ["Conversions"]
 
@@ -31,7 +27,7 @@ class Conversions(Area):
                 path="/pixel/events",
                 safety=Safety.ONCE,
                 answer=NOTHING,
-                json=event.to_wire(),
+                json=wire_of("event", event, ConversionEvent),
                 base=self._session.transport.conversions_url,
             )
         )

@@ -2,15 +2,10 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 from omnichat_async import checks
 from omnichat_async.calls import NOTHING, Call, Safety, one
-from omnichat_async.endpoints.base import Area, required
-from omnichat_async.models.customers import Customer
-
-if TYPE_CHECKING:
-    from omnichat_async.models.customers import CustomerUpdate
+from omnichat_async.endpoints.base import Area, wire_of
+from omnichat_async.models.customers import Customer, CustomerUpdate
 
 __all__ = ["Customers"]
 
@@ -33,7 +28,7 @@ class Customers(Area):
                 path=_PATH,
                 safety=Safety.READ,
                 answer=one(Customer),
-                params={"memberId": required("member_id", member_id)},
+                params={"memberId": checks.text("member_id", member_id)},
             )
         )
 
@@ -61,8 +56,8 @@ class Customers(Area):
                 path=_PATH,
                 safety=Safety.REPEATABLE,
                 answer=NOTHING,
-                params={wire: required(name, value)},
-                json=customer.to_wire(),
+                params={wire: checks.text(name, value)},
+                json=wire_of("customer", customer, CustomerUpdate),
             )
         )
 
@@ -81,6 +76,6 @@ class Customers(Area):
                 path=_PATH,
                 safety=Safety.REPEATABLE,
                 answer=NOTHING,
-                params={"memberId": required("member_id", member_id)},
+                params={"memberId": checks.text("member_id", member_id)},
             )
         )

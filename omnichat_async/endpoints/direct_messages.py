@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from omnichat_async.calls import Call, Safety, one
-from omnichat_async.endpoints.base import Area
+from omnichat_async.endpoints.base import Area, wire_of
 from omnichat_async.models.direct_messages import DirectMessage, DirectMessageSent
 
 __all__ = ["DirectMessages"]
@@ -27,6 +27,6 @@ class DirectMessages(Area):
                 path="/direct-messages",
                 safety=Safety.ONCE,
                 answer=one(DirectMessageSent),
-                json=message.to_wire(),
+                json=wire_of("message", message, DirectMessage),
             )
         )

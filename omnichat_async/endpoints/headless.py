@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from omnichat_async import checks
 from omnichat_async.calls import Call, Safety, one
-from omnichat_async.endpoints.base import Area, required
+from omnichat_async.endpoints.base import Area, wire_of
 from omnichat_async.models.headless import HeadlessMessage, HeadlessSent
 
 __all__ = ["Headless"]
@@ -13,7 +14,7 @@ class Headless(Area):
     """WhatsApp messages that go to Meta without being tracked."""
 
     async def send(self, business_phone: str, message: HeadlessMessage) -> HeadlessSent:
-        """Send one WhatsApp message from the number `business_phone`.
+        """Send one WhatsApp message from the number `business_phone`, digits with country code.
 
         It is never sent twice: where nobody knows whether it went out, OutcomeUnknown is raised.
         Meta's error code is the ``code`` of an APIError, such as 131047 when the 24-hour window
@@ -28,7 +29,7 @@ class Headless(Area):
                 path="/whatsapp/headless-api/{business_phone}/messages",
                 safety=Safety.ONCE,
                 answer=one(HeadlessSent),
-                path_params={"business_phone": required("business_phone", business_phone)},
-                json=message.to_wire(),
+                path_params={"business_phone": checks.phone("business_phone", business_phone)},
+                json=wire_of("message", message, HeadlessMessage),
             )
         )

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import sys
 from typing import TYPE_CHECKING
 
 from omnichat_async import checks
 from omnichat_async.calls import Call, Safety, list_of
-from omnichat_async.endpoints.base import Area, platform_name, required
+from omnichat_async.endpoints.base import Area
 from omnichat_async.endpoints.batches import run_batches
+from omnichat_async.models.common import platform_name
 from omnichat_async.models.identities import MemberData
 
 if TYPE_CHECKING:
@@ -37,9 +37,8 @@ class Identities(Area):
 
         Wraps ``POST /identities/member-data``. Needs the CRM Open API module.
         """
-        name, channel = platform_name(platform), required("channel_id", channel_id)
-        for each in checks.few("ids", ids, most=sys.maxsize, least=0):
-            checks.text("ids", each)
+        name, channel = platform_name(platform), checks.text("channel_id", channel_id)
+        checks.texts("ids", ids, least=0)
 
         async def ask(chunk: Sequence[str]) -> list[MemberData]:
             answer = await self._execute(

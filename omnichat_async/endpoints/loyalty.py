@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from omnichat_async import checks
 from omnichat_async.calls import NOTHING, Call, Safety
-from omnichat_async.endpoints.base import Area, required
+from omnichat_async.endpoints.base import Area
 
 __all__ = ["Loyalty"]
 
@@ -42,7 +42,7 @@ class Loyalty(Area):
                 answer=NOTHING,
                 json={
                     "points": checks.whole_number("points", points),
-                    "memberId" if name == "member_id" else name: required(name, value),
+                    "memberId" if name == "member_id" else name: checks.text(name, value),
                 },
             )
         )

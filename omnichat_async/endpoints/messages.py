@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Literal, Unpack, overload
 
+from omnichat_async import checks
 from omnichat_async.calls import Call, Safety, one
-from omnichat_async.endpoints.base import Area, optional, required
+from omnichat_async.endpoints.base import Area
+from omnichat_async.models.common import platform_name
 from omnichat_async.models.messages import Message
 from omnichat_async.paging import ListQuery
 from omnichat_async.windows import whole_range
@@ -70,8 +72,8 @@ class Messages(Area):
             path="/messages",
             model=Message,
             params={
-                "platform": required("platform", platform),
-                "channelId": optional("channel_id", channel_id),
+                "platform": platform_name(platform),
+                "channelId": checks.optional_text("channel_id", channel_id),
             },
             window=whole_range(after, before),
         )
@@ -90,6 +92,6 @@ class Messages(Area):
                 path="/messages/{message_id}",
                 safety=Safety.READ,
                 answer=one(Message),
-                path_params={"message_id": required("message_id", message_id)},
+                path_params={"message_id": checks.text("message_id", message_id)},
             )
         )

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from omnichat_async import checks
 from omnichat_async.calls import Call, Safety, list_of
-from omnichat_async.endpoints.base import Area, required
+from omnichat_async.endpoints.base import Area
 from omnichat_async.errors import NotFound
 from omnichat_async.models.referral_links import ReferralLink
 
@@ -26,7 +27,7 @@ class ReferralLinks(Area):
             safety=Safety.READ,
             # An array by the table, an object by the sample.
             answer=list_of(ReferralLink, or_nothing=True),
-            params={"ocsaid": required("ocsaid", ocsaid)},
+            params={"ocsaid": checks.text("ocsaid", ocsaid)},
         )
         try:
             links = await self._execute(call)

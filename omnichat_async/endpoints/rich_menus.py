@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from omnichat_async import checks
 from omnichat_async.calls import Call, Safety, list_of
-from omnichat_async.endpoints.base import Area, required
+from omnichat_async.endpoints.base import Area
 from omnichat_async.models.rich_menus import RichMenu, RichMenuArea
 
 if TYPE_CHECKING:
@@ -39,6 +40,6 @@ class RichMenus(Area):
                 path="/rich-menus/{menu_id}",
                 safety=Safety.READ,
                 answer=list_of(RichMenuArea),
-                path_params={"menu_id": required("menu_id", menu_id)},
+                path_params={"menu_id": checks.text("menu_id", menu_id)},
             )
         )

@@ -6,8 +6,9 @@ from typing import TYPE_CHECKING, Any
 
 from omnichat_async import checks
 from omnichat_async.calls import NOTHING, Call, Safety
-from omnichat_async.endpoints.base import Area, optional, platform_name, required, user_ids
+from omnichat_async.endpoints.base import Area, user_ids
 from omnichat_async.errors import InvalidRequest
+from omnichat_async.models.common import platform_name
 
 if TYPE_CHECKING:
     from omnichat_async.models.common import Platform
@@ -18,6 +19,7 @@ _WIRE_NAMES = {
     "agent_email": "agentEmail",
     "agent_phone": "agentPhone",
     "agent_employee_code": "agentEmployeeCode",
+    "agent_shop_location_code": "agentShopLocationCode",
 }
 
 
@@ -38,7 +40,7 @@ class Rooms(Area):
     ) -> None:
         """Make somebody the agent who follows up a contact (of LINE or WhatsApp).
 
-        `user_id` is needed, but for WhatsApp where `bsuid` may take its place. Exactly one of
+        `user_id` is needed, but for WhatsApp where `bsuid` may take its place. At least one of
         `agent_email`, `agent_phone` and `agent_employee_code`; a code, and any salesperson, needs
         `agent_shop_location_code` too. In a collaboration room anybody but customer service has
         to be assigned as a collaborator before. Safe to repeat.
@@ -66,7 +68,7 @@ class Rooms(Area):
     ) -> None:
         """Let somebody take part in the conversation with a contact (of LINE or WhatsApp).
 
-        `user_id` is needed, but for WhatsApp where `bsuid` may take its place. Exactly one of
+        `user_id` is needed, but for WhatsApp where `bsuid` may take its place. At least one of
         `agent_email`, `agent_phone` and `agent_employee_code`, the last one with
         `agent_shop_location_code`. Safe to repeat.
 
@@ -111,7 +113,7 @@ class Rooms(Area):
     ) -> None:
         """End somebody's part in the conversation with a contact (of LINE or WhatsApp).
 
-        `user_id` is needed, but for WhatsApp where `bsuid` may take its place. Exactly one of
+        `user_id` is needed, but for WhatsApp where `bsuid` may take its place. At least one of
         `agent_email`, `agent_phone` and `agent_employee_code`; `agent_shop_location_code` may go
         with it. Safe to repeat.
 
@@ -161,7 +163,7 @@ class Rooms(Area):
 
         Wraps ``POST /rooms/trigger-auto-assign``. Needs the third-party AI agent module.
         """
-        body = _ai_room(room_id, team) | {"ruleId": required("rule_id", rule_id)}
+        body = _ai_room(room_id, team) | {"ruleId": checks.text("rule_id", rule_id)}
         await self._move("/rooms/trigger-auto-assign", body)
 
     async def _move(self, path: str, body: dict[str, Any]) -> None:
@@ -177,23 +179,24 @@ def _room(
     platform: Platform | str, channel_id: str, user_id: str | None, bsuid: str | None
 ) -> dict[str, str]:
     name = platform_name(platform)
-    place = {"platform": name, "channelId": required("channel_id", channel_id)}
+    place = {"platform": name, "channelId": checks.text("channel_id", channel_id)}
     return place | user_ids(name, user_id, bsuid)
 
 
 def _ai_room(room_id: str, team: str) -> dict[str, str]:
-    return {"roomId": required("room_id", room_id), "team": required("team", team)}
+    return {"roomId": checks.text("room_id", room_id), "team": checks.text("team", team)}
 
 
 def _agent(
     email: str | None, phone: str | None, employee_code: str | None, shop: str | None
 ) -> dict[str, str]:
-    name, value = checks.exactly_one(
-        agent_email=email, agent_phone=phone, agent_employee_code=employee_code
-    )
-    agent = {_WIRE_NAMES[name]: required(name, value)}
-    code = optional("agent_shop_location_code", shop)
-    return agent if code is None else agent | {"agentShopLocationCode": code}
+    ids = {"agent_email": email, "agent_phone": phone, "agent_employee_code": employee_code}
+    given = {name: value for name, value in ids.items() if value is not None}
+    if not given:
+        raise InvalidRequest(", ".join(ids), "at least one is needed", "none")
+    if shop is not None:
+        given["agent_shop_location_code"] = shop
+    return {_WIRE_NAMES[name]: checks.text(name, value) for name, value in given.items()}
 
 
 def _shop_for_a_code(agent: dict[str, str]) -> None:

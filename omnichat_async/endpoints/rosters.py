@@ -2,14 +2,9 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 from omnichat_async.calls import Call, Safety, list_of
-from omnichat_async.endpoints.base import Area
-from omnichat_async.models.rosters import InvalidRecord
-
-if TYPE_CHECKING:
-    from omnichat_async.models.rosters import Roster
+from omnichat_async.endpoints.base import Area, wire_of
+from omnichat_async.models.rosters import InvalidRecord, Roster
 
 __all__ = ["Rosters"]
 
@@ -32,6 +27,6 @@ class Rosters(Area):
                 safety=Safety.REPEATABLE,
                 # {"content": {"invalidRecords": [...]}}, or nothing at all as the text has it.
                 answer=list_of(InvalidRecord, or_nothing=True),
-                json=roster.to_wire(),
+                json=wire_of("roster", roster, Roster),
             )
         )

@@ -15,9 +15,8 @@ Some names here mean something else in ``omnichat_async.models``: use them with 
 in front.
 """
 
-import sys
 from collections.abc import Sequence
-from typing import Any, TypeAlias
+from typing import Any, ClassVar, TypeAlias
 
 import attrs
 
@@ -42,29 +41,32 @@ MOST_MESSAGES = 5
 
 
 @attrs.frozen
-class Image(Body):
-    """An image, by the URL it can be fetched from."""
+class _File(Body):
+    """A file, by the URL it can be fetched from."""
+
+    kind: ClassVar[str]
 
     url: str
 
-    def __attrs_post_init__(self) -> None:
+    def _check(self) -> None:
         checks.url("url", self.url)
 
     def to_wire(self) -> dict[str, Any]:
-        return {"type": "image", "url": self.url}
+        return {"type": self.kind, "url": self.url}
 
 
 @attrs.frozen
-class Audio(Body):
+class Image(_File):
+    """An image, by the URL it can be fetched from."""
+
+    kind = "image"
+
+
+@attrs.frozen
+class Audio(_File):
     """A sound, by the URL it can be fetched from; webchat takes none."""
 
-    url: str
-
-    def __attrs_post_init__(self) -> None:
-        checks.url("url", self.url)
-
-    def to_wire(self) -> dict[str, Any]:
-        return {"type": "audio", "url": self.url}
+    kind = "audio"
 
 
 @attrs.frozen
@@ -74,7 +76,7 @@ class Video(Body):
     url: str
     thumbnail_url: str | None = None
 
-    def __attrs_post_init__(self) -> None:
+    def _check(self) -> None:
         checks.url("url", self.url)
         if self.thumbnail_url is not None:
             checks.url("thumbnail_url", self.thumbnail_url)
@@ -90,10 +92,9 @@ class QuickReply(Body):
     text: str
     replies: Sequence[str]
 
-    def __attrs_post_init__(self) -> None:
+    def _check(self) -> None:
         checks.text("text", self.text)
-        for reply in checks.few("replies", self.replies, most=sys.maxsize):
-            checks.text("replies", reply)
+        checks.texts("replies", self.replies)
 
     def to_wire(self) -> dict[str, Any]:
         replies = [{"text": reply} for reply in self.replies]
@@ -109,7 +110,7 @@ class GoogleMap(Body):
     embedding_url: str
     app_url: str | None = None
 
-    def __attrs_post_init__(self) -> None:
+    def _check(self) -> None:
         checks.url("static_url", self.static_url)
         checks.url("embedding_url", self.embedding_url)
         if self.app_url is not None:
@@ -135,7 +136,7 @@ class AgentMessage(Body):
     messages: Sequence[Content]
     reply_token: str | None = None
 
-    def __attrs_post_init__(self) -> None:
+    def _check(self) -> None:
         checks.text("team", self.team)
         checks.text("room_id", self.room_id)
         for message in checks.few("messages", self.messages, MOST_MESSAGES):

@@ -21,18 +21,11 @@ def check_attributes(attributes: Mapping[str, AttributeValue] | None) -> None:
     """Keys of at most 100 characters, values of at most 1000, and of a type the API takes."""
     if attributes is None:
         return
-    if not isinstance(attributes, Mapping):
-        raise InvalidRequest(
-            "custom_attributes", "must map keys to values", type(attributes).__name__
-        )
-    for key, value in attributes.items():
+    for key, value in checks.mapping("custom_attributes", attributes).items():
         checks.text("custom_attributes key", key, LONGEST_KEY)
         field = "custom_attributes value"
         if isinstance(value, str):
-            if len(value) > LONGEST_VALUE:
-                raise InvalidRequest(
-                    field, f"must be at most {LONGEST_VALUE} characters", f"{len(value)} characters"
-                )
+            checks.string(field, value, LONGEST_VALUE)
         elif isinstance(value, datetime):
             checks.naive(field, value)
         elif isinstance(value, int | float) and not isinstance(value, bool):
@@ -49,8 +42,7 @@ def check_tags(
     """Lists of strings; `tags` replaces all and excludes the other two."""
     for field, values in (("tags", tags), ("tags_to_add", to_add), ("tags_to_remove", to_remove)):
         if values is not None:
-            for tag in checks.few(field, values, most=10_000, least=0):
-                checks.text(field, tag)
+            checks.texts(field, values, least=0)
     if tags is not None and (to_add is not None or to_remove is not None):
         raise InvalidRequest(
             "tags", "replaces all tags, so it excludes tags_to_add and tags_to_remove", "both"

@@ -3,7 +3,7 @@
 import datetime
 import enum
 import functools
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Annotated, Any, Self, TypeAlias
 
 import attrs
@@ -34,6 +34,16 @@ class Model:
 
     extra: dict[str, Any] = attrs.field(factory=dict)
 
+    def __init_subclass__(cls) -> None:
+        # attrs writes no repr into a class that has one: this one serves all models.
+        cls.__repr__ = Model.__repr__  # type: ignore[method-assign]
+
+    def __repr__(self) -> str:
+        names = [field.name for field in attrs.fields(type(self)) if field.name != "extra"]
+        shown = names + ["extra"] * bool(self.extra)
+        values = ", ".join(f"{name}={getattr(self, name)!r}" for name in shown)
+        return f"{type(self).__name__}({values})"
+
 
 def wire(name: str, **kwargs: Any) -> Any:
     """A field whose name on the wire is not its Python name in camelCase."""
@@ -56,7 +66,16 @@ def wire_name(field: "attrs.Attribute[Any]") -> str:
 
 @attrs.frozen
 class Body:
-    """Something that is sent. It is checked when it is made, so that what exists can be sent."""
+    """Something that is sent. It is checked when it is made, so that what exists can be sent:
+    later changes to a list or mapping that was given do not reach it."""
+
+    def __attrs_post_init__(self) -> None:
+        self._check()
+        for field in attrs.fields(type(self)):
+            object.__setattr__(self, field.name, _kept(getattr(self, field.name)))
+
+    def _check(self) -> None:
+        """The rules of this class. Raises InvalidRequest."""
 
     def to_wire(self) -> dict[str, Any]:
         """The JSON object: wire names, and nothing that is None."""
@@ -65,6 +84,15 @@ class Body:
             for field in attrs.fields(type(self))
             if (value := getattr(self, field.name)) is not None
         }
+
+
+def _kept(value: Any) -> Any:
+    """A copy of lists and mappings, whatever their kind; all else as it is."""
+    if isinstance(value, Mapping):
+        return {key: _kept(each) for key, each in value.items()}
+    if isinstance(value, Sequence) and not isinstance(value, str | bytes):
+        return tuple(_kept(each) for each in value)
+    return value
 
 
 def wire_value(value: Any) -> Any:  # noqa: PLR0911 - one line for each kind of value

@@ -11,7 +11,7 @@ from omnichat_async import checks
 from omnichat_async.errors import InvalidRequest
 from omnichat_async.models.attributes import check_tags
 from omnichat_async.models.base import Body, Model, OpenEnum, OpenIntEnum
-from omnichat_async.models.common import Platform
+from omnichat_async.models.common import Platform, platform_name
 from omnichat_async.models.content import Content, FlexTemplates, check_contents
 from omnichat_async.models.numbers import parse_money, parse_percent
 
@@ -95,18 +95,17 @@ class Broadcast(Body):
     """
 
     subject: str
-    platform: Platform | str
+    platform: Platform | str = attrs.field(converter=platform_name)
     channel_id: str
     to: Sequence[str]
     messages: Sequence[Content]
     tags: Sequence[str] | None = None
     scheduled_at: datetime | None = None
 
-    def __attrs_post_init__(self) -> None:
-        for field in ("subject", "platform", "channel_id"):
-            checks.text(field, getattr(self, field))
-        for user_id in checks.few("to", self.to, MOST_RECIPIENTS):
-            checks.text("to", user_id)
+    def _check(self) -> None:
+        checks.text("subject", self.subject)
+        checks.text("channel_id", self.channel_id)
+        checks.texts("to", self.to, MOST_RECIPIENTS)
         if len(set(self.to)) != len(self.to):
             twice = len(self.to) - len(set(self.to))
             raise InvalidRequest("to", "must name each recipient once", f"{twice} of them again")

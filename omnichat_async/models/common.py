@@ -2,9 +2,10 @@
 
 import attrs
 
+from omnichat_async import checks
 from omnichat_async.models.base import Model, OpenEnum
 
-__all__ = ["Channel", "Platform"]
+__all__ = ["Channel", "Platform", "platform_name"]
 
 
 class Platform(OpenEnum):
@@ -20,6 +21,12 @@ class Platform(OpenEnum):
     @classmethod
     def aliases(cls) -> dict[str, str]:
         return {"website": "webchat", "web": "webchat"}
+
+
+def platform_name(platform: Platform | str) -> str:
+    """A platform as requests name it: in lower case, and webchat under this one of its names."""
+    name = checks.text("platform", platform)
+    return checks.text("platform", Platform.known().get(name.lower(), name))
 
 
 @attrs.define(kw_only=True)

@@ -7,7 +7,6 @@ from typing import Any
 import attrs
 
 from omnichat_async import checks
-from omnichat_async.errors import InvalidRequest
 from omnichat_async.models.attributes import (
     AttributeValue,
     check_attributes,
@@ -99,17 +98,18 @@ class ContactUpdate(Body):
     custom_attributes: Mapping[str, AttributeValue] | None = None
     extra_attributes: Mapping[str, str] | None = None
 
-    def __attrs_post_init__(self) -> None:
+    def _check(self) -> None:
         for field in _TEXTS:
             value: str | None = getattr(self, field)
             if value is not None:
                 checks.string(field, value)
-        if self.status is not None and not isinstance(self.status, bool):
-            raise InvalidRequest("status", "must be True or False", type(self.status).__name__)
+        if self.status is not None:
+            checks.flag("status", self.status)
         check_tags(self.tags, self.tags_to_add, self.tags_to_remove)
         check_attributes(self.custom_attributes)
         if self.extra_attributes is not None:
-            _check_extra(self.extra_attributes)
+            for value in checks.mapping("extra_attributes", self.extra_attributes).values():
+                checks.string("extra_attributes value", value)
 
     def to_wire(self) -> dict[str, Any]:
         wire = super().to_wire()
@@ -127,11 +127,3 @@ _TEXTS = (
     "agent_employee_code",
     "agent_location_code",
 )
-
-
-def _check_extra(extra: Mapping[str, str]) -> None:
-    if not isinstance(extra, Mapping):
-        raise InvalidRequest("extra_attributes", "must map keys to strings", type(extra).__name__)
-    for key, value in extra.items():
-        checks.text("extra_attributes key", key)
-        checks.string("extra_attributes value", value)

@@ -38,7 +38,7 @@ class Text(Body):
 
     text: str
 
-    def __attrs_post_init__(self) -> None:
+    def _check(self) -> None:
         checks.text("text", self.text)
 
     def to_wire(self) -> dict[str, Any]:
@@ -51,7 +51,7 @@ class Image(Body):
 
     url: str
 
-    def __attrs_post_init__(self) -> None:
+    def _check(self) -> None:
         checks.url("url", self.url)
 
     def to_wire(self) -> dict[str, Any]:
@@ -64,7 +64,7 @@ class Block(Body):
 
     block_id: str
 
-    def __attrs_post_init__(self) -> None:
+    def _check(self) -> None:
         checks.text("block_id", self.block_id)
 
     def to_wire(self) -> dict[str, Any]:
@@ -81,13 +81,12 @@ class Product(Body):
     button_label: str
     price: str | None = None
 
-    def __attrs_post_init__(self) -> None:
+    def _check(self) -> None:
         checks.text("name", self.name)
         checks.url("image", self.image)
         checks.url("url", self.url)
         checks.text("button_label", self.button_label)
-        if self.price is not None:
-            checks.text("price", self.price)
+        checks.given_texts(self, "price")
 
 
 @attrs.frozen
@@ -96,7 +95,7 @@ class Products(Body):
 
     products: Sequence[Product]
 
-    def __attrs_post_init__(self) -> None:
+    def _check(self) -> None:
         checks.instances("products", self.products, Product, most=MOST_PRODUCTS)
 
     def to_wire(self) -> dict[str, Any]:
@@ -110,12 +109,10 @@ class FlexTemplate(Body):
     template_id: str
     parameters: Mapping[str, str] = attrs.field(factory=dict)
 
-    def __attrs_post_init__(self) -> None:
+    def _check(self) -> None:
         checks.text("template_id", self.template_id)
-        for key, value in self.parameters.items():
-            checks.text("parameters key", key)
-            if not isinstance(value, str):
-                raise InvalidRequest("parameters", "must map keys to strings", type(value).__name__)
+        for value in checks.mapping("parameters", self.parameters).values():
+            checks.string("parameters value", value)
 
     def to_wire(self) -> dict[str, Any]:
         parameters = [{"key": key, "value": value} for key, value in self.parameters.items()]
@@ -128,7 +125,7 @@ class FlexTemplates(Body):
 
     templates: Sequence[FlexTemplate]
 
-    def __attrs_post_init__(self) -> None:
+    def _check(self) -> None:
         checks.instances("templates", self.templates, FlexTemplate, most=MOST_BUBBLES)
 
     def to_wire(self) -> dict[str, Any]:

@@ -7,7 +7,7 @@
 
 import re
 from collections.abc import Sequence
-from typing import Any, ClassVar, Literal, TypeAlias
+from typing import Any, ClassVar, Literal, TypeAlias, get_args
 
 import attrs
 
@@ -55,7 +55,7 @@ class ConversionProduct(Body):
     price: float | None = None
     quantity: int | None = None
 
-    def __attrs_post_init__(self) -> None:
+    def _check(self) -> None:
         checks.text("id", self.id)
         checks.text("name", self.name)
         checks.given_texts(self, "brand", "category", "variant")
@@ -80,14 +80,9 @@ class _Event(Body):
     utm_term: str | None = None
     utm_content: str | None = None
 
-    def __attrs_post_init__(self) -> None:
-        if self.device not in {"web", "ios", "android"}:
-            raise InvalidRequest("device", "must be web, ios or android", "another")
-        checks.given_texts(self, *_COMMON)
-        self._check()
-
     def _check(self) -> None:
-        """The rules of this event alone."""
+        checks.one_of("device", self.device, get_args(Device))
+        checks.given_texts(self, *_COMMON)
 
     def to_wire(self) -> dict[str, Any]:
         return {"action": self.action, **super().to_wire()}
@@ -104,6 +99,7 @@ class PageView(_Event):
     device: Device = "web"
 
     def _check(self) -> None:
+        super()._check()
         if self.device != "web":
             raise InvalidRequest("device", "must be web for a PageView", self.device)
         checks.url("url", self.url)
@@ -120,6 +116,7 @@ class ViewProduct(_Event):
     items: Sequence[ConversionProduct]
 
     def _check(self) -> None:
+        super()._check()
         _check_items(self.items)
 
 
@@ -130,6 +127,7 @@ class _CartEvent(_Event):
     items: Sequence[ConversionProduct]
 
     def _check(self) -> None:
+        super()._check()
         _check_items(self.items, counted=True)
 
 
@@ -166,6 +164,7 @@ class Purchase(_Event):
     items: Sequence[ConversionProduct] | None = None
 
     def _check(self) -> None:
+        super()._check()
         checks.text("transaction_id", self.transaction_id)
         checks.number("amount", self.amount)
         if not _CURRENCY.fullmatch(checks.text("currency", self.currency)):
@@ -194,6 +193,7 @@ class MemberMapping(_Event):
     member_profile_pic: str | None = None
 
     def _check(self) -> None:
+        super()._check()
         if not (self.member_id or self.member_email or self.member_phone):
             raise InvalidRequest(
                 "member_id, member_email, member_phone", "at least one is needed", "none"

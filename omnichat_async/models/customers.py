@@ -122,7 +122,7 @@ class CustomerUpdate(Body):
     tags_to_remove: Sequence[str] | None = None
     custom_attributes: Mapping[str, AttributeValue] | None = None
 
-    def __attrs_post_init__(self) -> None:
+    def _check(self) -> None:
         for field in ("name", "email", "phone"):
             value: str | None = getattr(self, field)
             if value is not None:

@@ -13,7 +13,7 @@ from omnichat_async.models.attributes import (
     wire_attributes,
 )
 from omnichat_async.models.base import Body, Model
-from omnichat_async.models.common import Platform
+from omnichat_async.models.common import Platform, platform_name
 from omnichat_async.models.content import Content, check_contents
 
 __all__ = ["DirectMessage", "DirectMessageSent"]
@@ -31,7 +31,7 @@ class DirectMessage(Body):
     """
 
     track_id: str
-    platform: Platform | str
+    platform: Platform | str = attrs.field(converter=platform_name)
     channel_id: str
     to: str
     messages: Sequence[Content]
@@ -41,12 +41,15 @@ class DirectMessage(Body):
     location_code: str | None = None
     track_transaction_link: bool | None = None
 
-    def __attrs_post_init__(self) -> None:
-        for field in ("track_id", "platform", "channel_id", "to"):
+    def _check(self) -> None:
+        for field in ("track_id", "channel_id", "to"):
             checks.text(field, getattr(self, field))
         check_contents(self.messages)
         check_tags(self.tags, None, None)
         check_attributes(self.custom_attributes)
+        checks.given_texts(self, "employee_code", "location_code")
+        if self.track_transaction_link is not None:
+            checks.flag("track_transaction_link", self.track_transaction_link)
 
     def to_wire(self) -> dict[str, Any]:
         wire = super().to_wire()

@@ -63,8 +63,9 @@ class Text(Body):
     body: str
     preview_url: bool = False
 
-    def __attrs_post_init__(self) -> None:
+    def _check(self) -> None:
         checks.text("body", self.body)
+        checks.flag("preview_url", self.preview_url)
 
     def to_wire(self) -> dict[str, Any]:
         return {"type": "text", "text": {"preview_url": self.preview_url, "body": self.body}}
@@ -77,10 +78,9 @@ class Reaction(Body):
     message_id: str
     emoji: str
 
-    def __attrs_post_init__(self) -> None:
+    def _check(self) -> None:
         checks.text("message_id", self.message_id)
-        if self.emoji != "":
-            checks.text("emoji", self.emoji)
+        checks.string("emoji", self.emoji)
 
     def to_wire(self) -> dict[str, Any]:
         reaction = {"message_id": self.message_id, "emoji": self.emoji}
@@ -96,7 +96,7 @@ class _Media(Body):
     link: str | None = None
     media_id: str | None = attrs.field(default=None, kw_only=True)
 
-    def __attrs_post_init__(self) -> None:
+    def _check(self) -> None:
         checks.exactly_one(link=self.link, media_id=self.media_id)
         if self.link is not None:
             checks.url("link", self.link)
@@ -161,7 +161,7 @@ class Location(Body):
     name: str | None = None
     address: str | None = None
 
-    def __attrs_post_init__(self) -> None:
+    def _check(self) -> None:
         for field in ("latitude", "longitude"):
             value = getattr(self, field)
             if isinstance(value, str):
@@ -185,7 +185,7 @@ class ListRow(Body):
     title: str
     description: str | None = None
 
-    def __attrs_post_init__(self) -> None:
+    def _check(self) -> None:
         checks.text("id", self.id)
         checks.text("title", self.title)
         checks.given_texts(self, "description")
@@ -198,7 +198,7 @@ class ListSection(Body):
     rows: Sequence[ListRow]
     title: str | None = None
 
-    def __attrs_post_init__(self) -> None:
+    def _check(self) -> None:
         checks.instances("rows", self.rows, ListRow, MOST_ROWS)
         checks.given_texts(self, "title")
 
@@ -213,7 +213,7 @@ class List(Body):
     header: str | None = attrs.field(default=None, kw_only=True)
     footer: str | None = attrs.field(default=None, kw_only=True)
 
-    def __attrs_post_init__(self) -> None:
+    def _check(self) -> None:
         checks.text("body", self.body)
         checks.text("button", self.button)
         checks.given_texts(self, "header", "footer")
@@ -234,7 +234,7 @@ class ReplyButton(Body):
     id: str
     title: str
 
-    def __attrs_post_init__(self) -> None:
+    def _check(self) -> None:
         checks.text("id", self.id)
         checks.text("title", self.title)
 
@@ -251,7 +251,7 @@ class Buttons(Body):
     header: str | MediaHeader | None = attrs.field(default=None, kw_only=True)
     footer: str | None = attrs.field(default=None, kw_only=True)
 
-    def __attrs_post_init__(self) -> None:
+    def _check(self) -> None:
         checks.text("body", self.body)
         checks.instances("buttons", self.buttons, ReplyButton, MOST_BUTTONS)
         _distinct("buttons", [button.id for button in self.buttons])
@@ -272,7 +272,7 @@ class Product(Body):
     body: str | None = None
     footer: str | None = None
 
-    def __attrs_post_init__(self) -> None:
+    def _check(self) -> None:
         checks.text("catalog_id", self.catalog_id)
         checks.text("product_retailer_id", self.product_retailer_id)
         checks.given_texts(self, "body", "footer")
@@ -292,10 +292,9 @@ class ProductSection(Body):
     product_retailer_ids: Sequence[str]
     title: str | None = None
 
-    def __attrs_post_init__(self) -> None:
+    def _check(self) -> None:
         ids = self.product_retailer_ids
-        for product_id in checks.few("product_retailer_ids", ids, MOST_PRODUCTS):
-            checks.text("product_retailer_ids", product_id)
+        checks.texts("product_retailer_ids", ids, MOST_PRODUCTS)
         checks.given_texts(self, "title")
 
     def to_wire(self) -> dict[str, Any]:
@@ -314,7 +313,7 @@ class Products(Body):
     sections: Sequence[ProductSection]
     footer: str | None = None
 
-    def __attrs_post_init__(self) -> None:
+    def _check(self) -> None:
         for field in ("catalog_id", "header", "body"):
             checks.text(field, getattr(self, field))
         checks.given_texts(self, "footer")
@@ -336,7 +335,7 @@ class Catalog(Body):
     footer: str | None = None
     thumbnail_product_retailer_id: str | None = None
 
-    def __attrs_post_init__(self) -> None:
+    def _check(self) -> None:
         checks.text("body", self.body)
         checks.given_texts(self, "footer", "thumbnail_product_retailer_id")
 
@@ -353,18 +352,17 @@ class Template(Body):
 
     template: WhatsAppTemplate
 
-    def __attrs_post_init__(self) -> None:
-        if not isinstance(self.template, WhatsAppTemplate):
-            given = type(self.template).__name__
-            raise InvalidRequest("template", "must be a WhatsAppTemplate", given)
+    def _check(self) -> None:
+        checks.instance("template", self.template, WhatsAppTemplate)
         if self.template.language is None:
             raise InvalidRequest("language", "is needed on the headless API", "none")
 
     def to_wire(self) -> dict[str, Any]:
         template = self.template.template_object()
-        for component in template["components"]:
-            if component.get("sub_type") == "CATALOG":  # a number here, text with other buttons
-                component["index"] = int(component["index"])
+        if self.template.components is None:
+            for component in template["components"]:
+                if component.get("sub_type") == "CATALOG":  # a number, text with other buttons
+                    component["index"] = int(component["index"])
         return {"type": "template", "template": template}
 
 
@@ -426,7 +424,7 @@ class HeadlessMessage(Body):
     content: Content
     reply_to: str | None = None
 
-    def __attrs_post_init__(self) -> None:
+    def _check(self) -> None:
         checks.text("to", self.to)
         if not isinstance(self.content, Content):
             given = type(self.content).__name__

@@ -5,8 +5,8 @@ from collections.abc import Mapping
 import attrs
 
 from omnichat_async import checks
-from omnichat_async.errors import InvalidRequest
 from omnichat_async.models.base import Body, Model
+from omnichat_async.models.common import Platform, platform_name
 
 __all__ = ["Notification", "NotificationSent"]
 
@@ -24,19 +24,16 @@ class Notification(Body):
     to: str
     setting_id: str
     value_map: Mapping[str, str | int | float | bool]
-    platform: str = "line"
+    platform: Platform | str = attrs.field(default="line", converter=platform_name)
 
-    def __attrs_post_init__(self) -> None:
-        checks.text("platform", self.platform)
+    def _check(self) -> None:
         checks.text("channel_id", self.channel_id)
         checks.phone("to", self.to)
         checks.text("setting_id", self.setting_id)
-        if not isinstance(self.value_map, Mapping):
-            given = type(self.value_map).__name__
-            raise InvalidRequest("value_map", "must map names to values", given)
-        for name, value in self.value_map.items():
-            checks.text("value_map name", name)
-            if not isinstance(value, str | bool):
+        for value in checks.mapping("value_map", self.value_map).values():
+            if isinstance(value, str):
+                checks.string("value_map value", value)
+            elif not isinstance(value, bool):
                 checks.number("value_map value", value)
 
 

@@ -42,7 +42,7 @@ class OrderItem(Body):
     category: str | None = None
     variant: str | None = None
 
-    def __attrs_post_init__(self) -> None:
+    def _check(self) -> None:
         checks.text("product_id", self.product_id)
         checks.text("name", self.name)
         checks.whole_number("quantity", self.quantity)
@@ -79,7 +79,7 @@ class Order(Body):
     order_discount: float | None = None
     total_tax_fee: float | None = None
 
-    def __attrs_post_init__(self) -> None:
+    def _check(self) -> None:
         for field in _TEXTS:
             checks.text(field, getattr(self, field))
         checks.naive("order_date", self.order_date)

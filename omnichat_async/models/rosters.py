@@ -32,7 +32,7 @@ class Shift(Body):
     clock_in: str | None = None
     clock_out: str | None = None
 
-    def __attrs_post_init__(self) -> None:
+    def _check(self) -> None:
         if not 1 <= checks.whole_number("day", self.day) <= 31:
             raise InvalidRequest("day", "must be 1 to 31", str(self.day))
         if (self.clock_in is None) != (self.clock_out is None):
@@ -55,7 +55,7 @@ class RosterRecord(Body):
     location_code: str
     time: Sequence[Shift]
 
-    def __attrs_post_init__(self) -> None:
+    def _check(self) -> None:
         checks.text("id", self.id)
         checks.text("location_code", self.location_code)
         days = [shift.day for shift in checks.instances("time", self.time, Shift)]
@@ -72,12 +72,9 @@ class Roster(Body):
     id_field: IdField
     records: Sequence[RosterRecord]
 
-    def __attrs_post_init__(self) -> None:
+    def _check(self) -> None:
         year, month = checks.month("month", self.month)
-        if self.id_field not in get_args(IdField):
-            raise InvalidRequest(
-                "id_field", f"must be one of {', '.join(get_args(IdField))}", "another value"
-            )
+        checks.one_of("id_field", self.id_field, get_args(IdField))
         for record in checks.instances("records", self.records, RosterRecord):
             for shift in record.time:
                 checks.day_of("day", year, month, shift.day)

@@ -15,17 +15,16 @@ that every placeholder of it gets its value.
 """
 
 import re
+import sys
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any, Literal, Self, TypeAlias
+from typing import Any, Literal, Self, TypeAlias
 
 import attrs
 
 from omnichat_async import checks
 from omnichat_async.errors import InvalidRequest
-from omnichat_async.models.base import Body
-
-if TYPE_CHECKING:
-    from omnichat_async.models.templates import MessageTemplate, TemplateComponent
+from omnichat_async.models.base import Body, wire_value
+from omnichat_async.models.templates import MessageTemplate, TemplateComponent
 
 __all__ = [
     "Button",
@@ -41,6 +40,7 @@ Values: TypeAlias = Sequence[str | Mapping[str, Any]] | Mapping[str, str]
 """Values of placeholders: in order for ``{{1}}``, ``{{2}}``, by name for ``{{first_name}}``. An
 entry that is a mapping goes as it is, for Meta's currency and date parameters."""
 
+MEDIA = ("image", "video", "document")
 _PLACEHOLDER = re.compile(r"\{\{\s*([A-Za-z0-9_]+)\s*\}\}")
 
 
@@ -52,10 +52,10 @@ class MediaHeader(Body):
     link: str
     filename: str | None = None
 
-    def __attrs_post_init__(self) -> None:
-        if self.kind not in {"image", "video", "document"}:
-            raise InvalidRequest("header", "must be image, video or document", "another kind")
+    def _check(self) -> None:
+        checks.one_of("kind", self.kind, MEDIA)
         checks.url("link", self.link)
+        checks.given_texts(self, "filename")
         if self.filename is not None and self.kind != "document":
             raise InvalidRequest("filename", "is for documents only", f"one for a {self.kind}")
 
@@ -87,7 +87,7 @@ class QuickReply(Body):
 
     payload: str
 
-    def __attrs_post_init__(self) -> None:
+    def _check(self) -> None:
         checks.text("payload", self.payload)
 
     def to_wire(self) -> dict[str, Any]:
@@ -100,7 +100,7 @@ class UrlButton(Body):
 
     value: str
 
-    def __attrs_post_init__(self) -> None:
+    def _check(self) -> None:
         checks.text("value", self.value)
 
     def to_wire(self) -> dict[str, Any]:
@@ -113,7 +113,7 @@ class CatalogButton(Body):
 
     thumbnail_product_retailer_id: str
 
-    def __attrs_post_init__(self) -> None:
+    def _check(self) -> None:
         checks.text("thumbnail_product_retailer_id", self.thumbnail_product_retailer_id)
 
     def to_wire(self) -> dict[str, Any]:
@@ -135,6 +135,8 @@ class WhatsAppTemplate(Body):
     `header` is a MediaHeader, or the values of a text header; `body` the values of the text;
     `buttons` one entry for each button of the template in order, None for a button that takes
     no value. `language` is a code such as ``zh_HK``. `namespace` is what broadcasts may want.
+    `components` takes the place of header, body and buttons: Meta's component objects, which go
+    as they are, for what this class has no words for.
     """
 
     name: str
@@ -144,12 +146,11 @@ class WhatsAppTemplate(Body):
     buttons: Sequence[Button | None] = attrs.field(default=(), kw_only=True)
     language_policy: str | None = attrs.field(default=None, kw_only=True)
     namespace: str | None = attrs.field(default=None, kw_only=True)
+    components: Sequence[Mapping[str, Any]] | None = attrs.field(default=None, kw_only=True)
 
-    def __attrs_post_init__(self) -> None:
+    def _check(self) -> None:
         checks.text("name", self.name)
-        for field in ("language", "language_policy", "namespace"):
-            if (value := getattr(self, field)) is not None:
-                checks.text(field, value)
+        checks.given_texts(self, "language", "language_policy", "namespace")
         if self.language_policy is not None and self.language is None:
             raise InvalidRequest("language_policy", "goes with a language", "none")
         _check_values("body", self.body)
@@ -160,11 +161,23 @@ class WhatsAppTemplate(Body):
                 raise InvalidRequest(
                     "buttons", "must be QuickReply, UrlButton, CatalogButton or None", "another"
                 )
+        if self.components is not None:
+            self._check_components(self.components)
+
+    def _check_components(self, components: Sequence[Mapping[str, Any]]) -> None:
+        for component in checks.few("components", components, sys.maxsize, least=0):
+            checks.text(
+                "components type", checks.json_object("components", component).get("type", "")
+            )
+        if self.header is not None or self.body or self.buttons:
+            raise InvalidRequest(
+                "components", "takes the place of header, body and buttons", "some of them too"
+            )
 
     @classmethod
     def of(
         cls,
-        template: "MessageTemplate",
+        template: MessageTemplate,
         *,
         header: MediaHeader | Values | None = None,
         body: Values = (),
@@ -175,11 +188,8 @@ class WhatsAppTemplate(Body):
 
         Raises InvalidRequest that names the component, what it needs and what was given.
         """
-        components = {str(each.type or "").upper(): each for each in template.components}
-        _fits("body", components.get("BODY"), body)
-        _fits_header(components.get("HEADER"), header)
-        _fits_buttons(components.get("BUTTONS"), buttons)
-        return cls(
+        checks.instance("template", template, MessageTemplate)
+        message = cls(
             template.name or "",
             language=template.language,
             header=header,
@@ -187,6 +197,11 @@ class WhatsAppTemplate(Body):
             buttons=buttons,
             namespace=namespace,
         )
+        components = {str(each.type or "").upper(): each for each in template.components}
+        _fits("body", components.get("BODY"), message.body)
+        _fits_header(components.get("HEADER"), message.header)
+        _fits_buttons(components.get("BUTTONS"), message.buttons)
+        return message
 
     def template_object(self) -> dict[str, Any]:
         """Meta's template object: name, language and components."""
@@ -197,12 +212,14 @@ class WhatsAppTemplate(Body):
             wire["language"] = {"code": self.language}
             if self.language_policy is not None:
                 wire["language"]["policy"] = self.language_policy
-        return {**wire, "components": list(self._components())}
+        given = self.components
+        parts = self._components() if given is None else [wire_value(each) for each in given]
+        return {**wire, "components": parts}
 
     def to_wire(self) -> dict[str, Any]:
         return {"type": "whatsappTemplate", "whatsappTemplate": self.template_object()}
 
-    def _components(self) -> Sequence[dict[str, Any]]:
+    def _components(self) -> list[dict[str, Any]]:
         components: list[dict[str, Any]] = []
         if isinstance(self.header, MediaHeader):
             components.append({"type": "header", "parameters": [self.header.to_wire()]})
@@ -218,9 +235,14 @@ class WhatsAppTemplate(Body):
 
 
 def _check_values(field: str, values: Values) -> None:
-    given = values.values() if isinstance(values, Mapping) else checks.few(field, values, 100, 0)
-    for value in given:
-        if not isinstance(value, Mapping):
+    if isinstance(values, Mapping):
+        for text in checks.mapping(field, values).values():
+            checks.text(field, text)
+        return
+    for value in checks.few(field, values, 100, 0):
+        if isinstance(value, Mapping):
+            checks.json_object(field, value)
+        else:
             checks.text(field, value)
 
 
@@ -228,7 +250,7 @@ def _parameters(values: Values) -> list[Any]:
     if isinstance(values, Mapping):
         return [{"type": "text", "parameter_name": name, "text": t} for name, t in values.items()]
     return [
-        dict(value) if isinstance(value, Mapping) else {"type": "text", "text": value}
+        wire_value(value) if isinstance(value, Mapping) else {"type": "text", "text": value}
         for value in values
     ]
 
@@ -241,7 +263,7 @@ def placeholders(text: str | None) -> list[str]:
     return list(dict.fromkeys(_PLACEHOLDER.findall(text or "")))
 
 
-def _fits(field: str, component: "TemplateComponent | None", values: Values) -> None:
+def _fits(field: str, component: TemplateComponent | None, values: Values) -> None:
     wanted = placeholders(component.text if component is not None else None)
     by_name = isinstance(values, Mapping)
     if by_name:
@@ -254,12 +276,10 @@ def _fits(field: str, component: "TemplateComponent | None", values: Values) -> 
         raise InvalidRequest(field, f"must fill {need}{how}", f"{len(values)} values")
 
 
-def _fits_header(
-    component: "TemplateComponent | None", header: MediaHeader | Values | None
-) -> None:
+def _fits_header(component: TemplateComponent | None, header: MediaHeader | Values | None) -> None:
     wanted = str((component.format if component is not None else None) or "TEXT").lower()
     media = header.kind if isinstance(header, MediaHeader) else None
-    if wanted in {"image", "video", "document"}:
+    if wanted in MEDIA:
         if media != wanted:
             given = f"a {media}" if media else "none"
             raise InvalidRequest("header", f"must be MediaHeader.{wanted}(url)", given)
@@ -269,7 +289,7 @@ def _fits_header(
         _fits("header", component, header or ())
 
 
-def _fits_buttons(component: "TemplateComponent | None", buttons: Sequence[Button | None]) -> None:
+def _fits_buttons(component: TemplateComponent | None, buttons: Sequence[Button | None]) -> None:
     known = component.buttons if component is not None else []
     if len(buttons) > len(known):
         raise InvalidRequest("buttons", f"this template has {len(known)}", str(len(buttons)))

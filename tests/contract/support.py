@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import re
-from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qsl, urlsplit
@@ -12,8 +11,6 @@ from urllib.parse import parse_qsl, urlsplit
 import attrs
 
 from omnichat_async.models import Model
-from omnichat_async.models.base import wire_name
-from omnichat_async.windows import to_ms
 from tests.support.wire import Reply, Request, reply
 
 if TYPE_CHECKING:
@@ -220,36 +217,7 @@ def answered(request: Request) -> Reply:
     return reply(204) if answer is None else reply(200, answer)
 
 
-# ---- leaves ------------------------------------------------------------------------------------
-
-
-def json_leaves(value: Any, path: str = "") -> Iterator[tuple[str, Any]]:
-    """Every scalar of parsed JSON with its path."""
-    if isinstance(value, dict):
-        for key, each in value.items():
-            yield from json_leaves(each, f"{path}.{key}")
-    elif isinstance(value, list):
-        for index, each in enumerate(value):
-            yield from json_leaves(each, f"{path}[{index}]")
-    else:
-        yield path, value
-
-
-def object_leaves(value: Any, path: str = "") -> Iterator[tuple[str, Any]]:
-    """The same of decoded objects, under wire names; aware times are epoch ms again."""
-    if isinstance(value, Model):
-        for field in attrs.fields(type(value)):
-            if field.name != "extra" and not field.metadata.get("local"):
-                yield from object_leaves(getattr(value, field.name), f"{path}.{wire_name(field)}")
-    elif isinstance(value, list):
-        for index, each in enumerate(value):
-            yield from object_leaves(each, f"{path}[{index}]")
-    elif isinstance(value, dict):
-        yield from json_leaves(value, path)
-    elif isinstance(value, datetime):
-        yield path, to_ms(path, value) if value.tzinfo else value.isoformat()
-    else:
-        yield path, value
+# ---- models ----------------------------------------------------------------------------------
 
 
 def walk_models(value: Any, visit: Callable[[Model], None]) -> None:

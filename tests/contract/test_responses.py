@@ -14,12 +14,11 @@ from tests.contract.support import (
     BY_NUMBER,
     COLLECTION,
     OPERATIONS,
-    json_leaves,
-    object_leaves,
     walk_models,
 )
 from tests.contract.test_requests import MAKE
 from tests.support.calls import served
+from tests.support.leaves import json_leaves, object_leaves
 from tests.support.run import run
 from tests.support.wire import reply
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from datetime import date, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -15,6 +16,7 @@ if TYPE_CHECKING:
     from omnichat_async.errors import OmnichatError
 
 __all__ = [
+    "CHANGES",
     "DATA",
     "SECRETS",
     "every_error_class",
@@ -27,6 +29,23 @@ __all__ = [
 ]
 
 DATA = Path(__file__).parent.parent / "data"
+
+CHANGES: dict[str, Any] = {
+    "name": "Peter Chan",
+    "email": "example@example.com",
+    "phone": "85298765432",
+    "tags_to_add": ["VVIP", "Sporty"],
+    "tags_to_remove": ["VIP"],
+    "custom_attributes": {
+        "MemberTier": "GOLD",
+        "Points": 2031,
+        "TotalSpending": 900.0,
+        "AcceptedMarketingPromotion": True,
+        "LastPurchaseDate": date(2022, 11, 1),
+        "RegisterDatetime": datetime(2022, 11, 1, 14, 16),  # noqa: DTZ001 - the API takes no zone
+    },
+}
+"""What the collection's examples change on a contact and on a customer."""
 
 SECRETS = {
     "token": "tok-5f3a9c1e77",
