@@ -16,7 +16,7 @@ from omnichat_async.models.broadcasts import (
     BroadcastStatus,
     BroadcastType,
 )
-from omnichat_async.paging import ListQuery
+from omnichat_async.paging import ListQuery, RowKind
 
 if TYPE_CHECKING:
     import builtins
@@ -101,6 +101,7 @@ class Broadcasts(Area):
                 "type": ",".join(str(int(each)) for each in chosen),
                 "status": int(status) if isinstance(status, int) else optional("status", status),
             },
+            kind=RowKind(key=("id",)),
         )
         return self._listing(query, raw, options)
 
@@ -161,6 +162,7 @@ class Broadcasts(Area):
             model=BroadcastRecipient,
             params={"status": optional("status", status)},
             path_params={"broadcast_id": required("broadcast_id", broadcast_id)},
+            kind=RowKind(key=("phone", "bsuid")),
         )
         return self._listing(query, raw, options)
 

@@ -10,7 +10,7 @@ from omnichat_async.endpoints.base import Area, optional, platform_name, require
 from omnichat_async.errors import InvalidRequest, NotFound
 from omnichat_async.models.common import Platform
 from omnichat_async.models.contacts import Contact
-from omnichat_async.paging import ListQuery
+from omnichat_async.paging import ListQuery, RowKind
 from omnichat_async.windows import whole_range
 
 if TYPE_CHECKING:
@@ -83,6 +83,7 @@ class Contacts(Area):
             },
             window=whole_range(updated_after, updated_before, ("updated_after", "updated_before")),
             window_names=("updatedAfter", "updatedBefore"),
+            kind=RowKind(key=("channel.channelId", "id"), time="updatedAt", moves=True, block=500),
         )
         return self._listing(query, raw, options)
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, Literal, Unpack, overload
 from omnichat_async.calls import Call, Safety, one
 from omnichat_async.endpoints.base import Area, optional, required
 from omnichat_async.models.messages import Message
-from omnichat_async.paging import ListQuery
+from omnichat_async.paging import ListQuery, RowKind
 from omnichat_async.windows import whole_range
 
 if TYPE_CHECKING:
@@ -74,6 +74,7 @@ class Messages(Area):
                 "channelId": optional("channel_id", channel_id),
             },
             window=whole_range(after, before),
+            kind=RowKind(key=("id",), time="time"),
         )
         return self._listing(query, raw, options)
 
