@@ -48,6 +48,7 @@ class _Node:
 
     window: Window | None
     estimate: int = 0
+    first_keys: set[Any] | None = None
     task: asyncio.Task[None] | None = None
     opened: bool = False
     requests: int = 0
@@ -100,12 +101,16 @@ class Frontier:
         self._changed = Signal()
         self._reserved = self._in_hand = 0
         self._usual = 0.0
+        self._failed: _Node | None = None
+        self._fatal: Incomplete | None = None
         self._closed = False
 
     async def next(self) -> Leaf | None:
         """The next leaf, or None at the end."""
         while True:
             self._open_more()
+            if self._fatal is not None:
+                raise self._fatal
             if not self._nodes:
                 return None
             head = self._nodes[0]
@@ -153,6 +158,8 @@ class Frontier:
         """Open ranges, the earliest first, while there is room for what they will ask for."""
         while not self._closed and (node := self._next_unopened()) is not None:
             head = self._nodes[0]
+            if self._failed is not None and self._failed < node:
+                return
             if node is not head and (
                 node.put_off
                 or self._work() >= self._slots()
@@ -211,30 +218,52 @@ class Frontier:
 
     async def _run(self, node: _Node) -> None:
         try:
-            outcome = await self._read(node)
-        except asyncio.CancelledError:
-            raise
+            self._settle(node, await self._read(node))
         except _PASSING as error:
             self._put_off(node, error)
-        except BadRequest as error:
-            window = node.window
-            width = 0 if window is None else window.before - window.after
-            if rules.is_width_refusal(error.code) and self._known.refused_width(width):
-                assert window is not None
-                self._settle(node, Cut(rules.cut_evenly(window, 2), node.estimate // 2))
-            else:
-                node.error = error
         except Exception as error:  # noqa: BLE001 - raised where the head comes to it
-            node.error = error
-        else:
-            self._settle(node, outcome)
+            if not self._narrowed(node, error):
+                self._fail(node, error)
         self._changed.fire()
         self._open_more()
+
+    def _narrowed(self, node: _Node, error: Exception) -> bool:
+        """Whether the server found the range too wide, and it was cut in two."""
+        window = node.window
+        if window is None or not isinstance(error, BadRequest):
+            return False
+        if not rules.is_width_refusal(error.code):
+            return False
+        if not self._known.refused_width(window.before - window.after):
+            return False
+        self._settle(node, Cut(rules.cut_evenly(window, 2)))
+        return True
+
+    def _fail(self, node: _Node, error: BaseException) -> None:
+        """The walk ends here, so nothing behind is worth reading; what is before it is."""
+        node.error = error
+        if self._failed is None or node < self._failed:
+            self._failed = node
+
+    def _check_filter(self, node: _Node, first: Page[Any]) -> None:
+        """Disjoint parts of a range share no row, unless the server filters by something else:
+        then no part would ever be smaller than the whole."""
+        seen, node.first_keys = node.first_keys, None
+        if seen is None or not self._kind.key:
+            return
+        keys = rules.keys_of(first.items, self._kind)
+        if keys & seen:
+            self._fatal = Incomplete(
+                "the server gives the same rows for two ranges of time, so it does not filter by "
+                "time as documented, and nothing can be proved"
+            )
+            raise self._fatal
+        seen |= keys
 
     def _put_off(self, node: _Node, error: BaseException) -> None:
         """An outage: what was read ahead is tried again once everything before it is through."""
         if node is self._nodes[0]:
-            node.error = error
+            self._fail(node, error)
             return
         self._stats.on_the_way -= node.requests
         self._stats.repairs += node.requests
@@ -254,11 +283,14 @@ class Frontier:
                 first = pages[0]
                 assert first is not None
                 node.estimate = max(first.total or 0, len(first.items))
+                self._check_filter(node, first)
             try:
                 asks = reading.send(pages)
             except StopIteration as stop:
                 outcome: Outcome = stop.value
                 return outcome
+            # Of what came before, the rules keep each row once.
+            self._hold(node, min(node.in_hand, node.estimate))
             if len(asks) > 1 and await self._wait_for_room(node, asks) and self._kind.moves:
                 # The count is old by now, and rows have left since.
                 reading.close()
@@ -325,7 +357,8 @@ class Frontier:
             stats.probes += node.requests
         stats.departures += outcome.departures
         share = node.estimate // len(outcome.parts)
-        children = [_Node(part, estimate=share) for part in outcome.parts]
+        shared: set[Any] = set()
+        children = [_Node(part, estimate=share, first_keys=shared) for part in outcome.parts]
         place = self._nodes.index(node)
         self._nodes[place : place + 1] = children
         self._reserve(node, 0)

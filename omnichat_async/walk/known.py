@@ -50,7 +50,7 @@ class Known:
     @property
     def worth_counting(self) -> int:
         """The most rows to read under one certificate: blocks come out uneven."""
-        return self.block + self.block // 2 if self.block > self.size else self.size
+        return 2 * self.block if self.block > self.size else self.size
 
     def saw(self, rows: int) -> None:
         """A page with so many rows. A server that sends more than it is asked for knows no page
@@ -75,7 +75,7 @@ class Known:
     def failed(self) -> None:
         """A certificate failed: shorter blocks are read faster and fail less."""
         self._clean = 0
-        self.block = max(self.one_page, self.block // 2)
+        self.block = max(self.one_page, int(self.block * 0.7))
 
     def refused_width(self, width: int) -> bool:
         """The server refuses a range so wide (ms); True if narrower ones are worth a try."""

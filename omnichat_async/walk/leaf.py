@@ -64,12 +64,10 @@ class Found:
 
 @attrs.frozen
 class Cut:
-    """A range is to be read in parts: adjacent windows that make it up, each with about `rows`
-    rows. `departures` counts the rows that were seen to leave, `failed` says that a certificate
-    failed before."""
+    """A range is to be read in parts: adjacent windows that make it up. `departures` counts the
+    rows that were seen to leave, `failed` says that a certificate failed before."""
 
     parts: list[Window]
-    rows: int
     departures: int = 0
     failed: bool = False
 

@@ -78,7 +78,7 @@ def _read_full(window: Window | None, page: Page[Any], known: Known, kind: RowKi
         target = known.block if known.block > size else known.one_page
         if total is None:
             target = known.one_page
-        return Cut(rules.cut_sample(window, page.items, kind, total, target), target)
+        return Cut(rules.cut_sample(window, page.items, kind, total, target))
     result = yield from certificates.read_counted(window, total, size, kind)
     if result.proved:
         known.certified(one_page=False)
@@ -88,7 +88,7 @@ def _read_full(window: Window | None, page: Page[Any], known: Known, kind: RowKi
     if not parts:
         parts = rules.cut_evenly(window, 1 + len(result.rows) // known.one_page)
     gone = 0 if result.total is None else max(0, total - result.total)
-    return Cut(parts, known.one_page, departures=gone, failed=True)
+    return Cut(parts, departures=gone, failed=True)
 
 
 def _read_list(total: int | None, size: int, kind: RowKind) -> Reading:
