@@ -174,15 +174,15 @@ def parse_retry_after(value: str | None, date: str | None = None) -> float | Non
     try:
         seconds = float(value)
     except ValueError:
-        at = _http_date(value)
+        at = http_date(value)
         if at is None:
             return None
-        now = _http_date(date)
+        now = http_date(date)
         return max(0.0, at - (time.time() if now is None else now))
     return seconds if math.isfinite(seconds) and seconds >= 0 else None
 
 
-def _http_date(value: str | None) -> float | None:
+def http_date(value: str | None) -> float | None:
     try:
         at = parsedate_to_datetime(value) if value else None
         # HTTP dates are in GMT; the asctime form does not say so, and must not become local time.

@@ -9,6 +9,7 @@ of yet is kept in the object's ``extra``.
 from __future__ import annotations
 
 import json
+import re
 import types
 import typing
 from datetime import datetime
@@ -33,6 +34,9 @@ M = TypeVar("M")
 Hook = typing.Callable[[Any, Any], Any]
 
 _TOTAL_KEYS = ("totalElements", "totalElement")
+_LIKE_A_TOTAL = re.compile(
+    r"total[_-]?(elements?|counts?|rows?|records?|items?|results?|hits)?", re.IGNORECASE
+)
 _SCALARS: dict[type, str] = {
     str: "a string",
     int: "a whole number",
@@ -306,10 +310,12 @@ def _parts(tp: Any, value: Any) -> Iterator[tuple[Any, Any, str]]:
 
 
 def total_of(parsed: Any) -> int | None:
-    """The server's count of all rows, under either of its spellings; None when it gives none."""
+    """The server's count of all rows, under one of its spellings or another that can mean nothing
+    else; None when it gives none."""
     if not isinstance(parsed, dict):
         return None
-    for key in _TOTAL_KEYS:
+    others = [key for key in parsed if _LIKE_A_TOTAL.fullmatch(key)]
+    for key in (*_TOTAL_KEYS, *others):
         total = parsed.get(key)
         # The length keeps int() from raising on thousands of digits.
         if isinstance(total, str) and total.isascii() and total.isdigit() and len(total) < 20:

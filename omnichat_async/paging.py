@@ -11,7 +11,7 @@ import asyncio
 import math
 from collections import deque
 from itertools import dropwhile
-from typing import TYPE_CHECKING, Any, Generic, Self, TypedDict, TypeVar
+from typing import TYPE_CHECKING, Any, Generic, Literal, Self, TypedDict, TypeVar
 
 import attrs
 
@@ -28,7 +28,10 @@ from omnichat_async.errors import (
 from omnichat_async.windows import Checkpoint, Window, fingerprint, is_sound, split
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Generator, Iterator, Mapping
+    from collections.abc import Awaitable, Callable, Generator, Iterator, Mapping, Sequence
+
+    from omnichat_async.walk import CertifiedWalk
+    from omnichat_async.walk.pages import CertifiedPages
 
 __all__ = ["ListQuery", "Listing", "WalkOptions"]
 
@@ -41,6 +44,7 @@ DEPTH = 10_000
 """Search engines answer no page beyond so many rows, and cap their count there."""
 FAR = 1_000_000
 """So many pages on, there is none."""
+_EXACT = "-exact"
 
 
 class WalkOptions(TypedDict, total=False):
@@ -49,16 +53,39 @@ class WalkOptions(TypedDict, total=False):
     `page_size` is the rows per request, 1 to 100 (100). `concurrency` is how many pages are
     asked for at once, 1 to 64 (by default what the rate limit and the server's answering time
     call for). `resume_from` is a checkpoint, or its text, of an earlier walk over the same query.
+    `exact` makes the walk a certified one (False): rows that others move while it reads are
+    neither lost nor doubled, or it raises Incomplete. Its pages are ranges that were proved to
+    be complete, in order of time.
     """
 
     page_size: int
     concurrency: int | None
     resume_from: Checkpoint | str | None
+    exact: bool
+
+
+@attrs.frozen(kw_only=True)
+class RowKind:
+    """What the rows of a list are, which a certified walk must know.
+
+    `key` names the fields that together tell a row from all others (``channel.channelId`` for
+    one inside another); without them rows are told apart by all they hold, and equal ones are
+    several. `time` names the field with the time that the range filters by, in epoch ms. `moves`
+    says that others change that time. `aggregated` rows sum up their range, so that it must not
+    be cut. `block` is how many rows to read under one certificate, at first.
+    """
+
+    key: tuple[str, ...] = ()
+    time: str | None = None
+    moves: bool = False
+    aggregated: bool = False
+    block: int = 5_000
 
 
 @attrs.frozen(kw_only=True)
 class ListQuery(Generic[T]):
-    """What a listing asks: path, fixed parameters, a range of time and the model of its rows."""
+    """What a listing asks: path, fixed parameters, a range of time, the model and the kind of its
+    rows."""
 
     path: str
     model: type[Any] | None
@@ -66,6 +93,7 @@ class ListQuery(Generic[T]):
     window: Window | None = None
     window_names: tuple[str, str] = ("after", "before")
     path_params: Mapping[str, str] = attrs.field(factory=dict)
+    kind: RowKind = RowKind()
 
     @property
     def name(self) -> str:
@@ -90,11 +118,13 @@ class ListQuery(Generic[T]):
 @attrs.frozen(kw_only=True)
 class Source(Generic[T]):
     """Where pages come from: `fetch` executes a page's call in the bulk lane, `fetch_now` in the
-    interactive one, `concurrency` says how many pages to ask for at once just now."""
+    interactive one, `concurrency` says how many pages to ask for at once just now, `server_now`
+    what the server's clock shows, in epoch ms (None while nobody knows)."""
 
     fetch: Callable[[Call[Page[T]]], Awaitable[Page[T]]]
     fetch_now: Callable[[Call[Page[T]]], Awaitable[Page[T]]]
     concurrency: Callable[[], int]
+    server_now: Callable[[], float | None] = lambda: None
 
 
 # ---- pure rules --------------------------------------------------------------------------------
@@ -220,16 +250,35 @@ class _Plan(Generic[T]):
     start: Position
     position: Position
     proved: bool = False
+    exact: bool = False
+
+    def engine(self, start: Position) -> _Engine[T] | CertifiedPages[T]:
+        """What gives the pages from `start` on."""
+        if not self.exact:
+            return _Engine(self, start)
+        from omnichat_async.walk.pages import CertifiedPages  # noqa: PLC0415 - few need it
+
+        whole = self.query.window
+        ranges = None
+        if whole is not None and start.window is not None:
+            ranges = [Window(start.window.after, whole.before)]
+        return CertifiedPages(self.walk(ranges=ranges), self.query.model, whole, start)
+
+    def walk(self, **options: Any) -> CertifiedWalk:
+        """A certified walk over the query."""
+        from omnichat_async.walk import CertifiedWalk  # noqa: PLC0415 - few need it
+
+        return CertifiedWalk(self.query, self.source, page_size=self.page_size, **options)
 
     def call(self, window: Window | None, number: int) -> Call[Page[T]]:
         return self.query.call(window, number, self.page_size)
 
     def checkpoint(self, at: Position) -> Checkpoint:
         return Checkpoint(
-            query=self.query.name,
+            query=self.query.name + _EXACT * self.exact,
             window=None if at.window is None else at.window.after,
             page=at.page,
-            row=at.row,
+            row=0 if self.exact else at.row,  # the leaf may be another one next time
             page_size=self.page_size,
             size=at.size,
             rows_before=at.rows_before,
@@ -509,6 +558,7 @@ class Listing(Generic[T]):
         page_size: int = MAX_PAGE_SIZE,
         concurrency: int | None = None,
         resume_from: Checkpoint | str | None = None,
+        exact: bool = False,
     ) -> None:
         _check_range("page_size", page_size, MAX_PAGE_SIZE)
         if concurrency is not None:
@@ -519,8 +569,8 @@ class Listing(Generic[T]):
             Position(None if query.window is None else next(split(query.window)), size=page_size),
         )
         if resume_from is not None:
-            size, start = _resumed(query, page_size, resume_from)
-        self._plan = _Plan(query, source, page_size, size, start, start)
+            size, start = _resumed(query, page_size, resume_from, exact=exact)
+        self._plan = _Plan(query, source, page_size, size, start, start, exact=exact)
 
     def __repr__(self) -> str:
         window = self.window
@@ -547,6 +597,31 @@ class Listing(Generic[T]):
         """The pages that hold rows, in order."""
         return Pages(self._plan)
 
+    def walk(
+        self,
+        *,
+        ranges: Sequence[Window] | None = None,
+        horizon: int | None = None,
+        row_budget: int = 20_000,
+        lag_s: float = 60.0,
+        on_incomplete: Literal["raise", "record"] = "raise",
+    ) -> CertifiedWalk:
+        """A certified walk over the server's own rows, range by range, whatever `exact` says.
+
+        `ranges` are what is left to read (by default all), `horizon` is the one of a walk that is
+        gone on with (epoch ms), `row_budget` bounds the rows held behind the range that is next,
+        `lag_s` is how many seconds before the server's now a walk ends at the latest. With
+        `on_incomplete` "record" a range that cannot be certified becomes a leaf that says so,
+        and does not raise Incomplete. Raises InvalidRequest for ranges that do not fit.
+        """
+        return self._plan.walk(
+            ranges=ranges,
+            horizon=horizon,
+            row_budget=row_budget,
+            lag_s=lag_s,
+            on_incomplete=on_incomplete,
+        )
+
     async def _first_page(self) -> Page[T]:
         plan, start = self._plan, self._plan.start
         if start.done:
@@ -555,14 +630,20 @@ class Listing(Generic[T]):
         return _without_first(placed(page, start.window, start.page), start.row)
 
 
-def _resumed(query: ListQuery[T], page_size: int, given: Checkpoint | str) -> tuple[int, Position]:
+def _resumed(
+    query: ListQuery[T], page_size: int, given: Checkpoint | str, *, exact: bool
+) -> tuple[int, Position]:
     """The page size learnt and the position to go on from, if the checkpoint fits the query."""
     checkpoint = Checkpoint.parse(given) if isinstance(given, str) else given
     if not is_sound(checkpoint):
         raise InvalidRequest(
             "resume_from", "must be a checkpoint of this package", "something else"
         )
-    if checkpoint.query != query.name:
+    if checkpoint.query == query.name + _EXACT * (not exact):
+        raise InvalidRequest(
+            "exact", f"must be {not exact} to go on from this checkpoint", str(exact)
+        )
+    if checkpoint.query != query.name + _EXACT * exact:
         raise InvalidRequest(
             "resume_from",
             "must come from the same query: same filters, same range to the millisecond",
@@ -576,9 +657,7 @@ def _resumed(query: ListQuery[T], page_size: int, given: Checkpoint | str) -> tu
         return checkpoint.size, Position(None, done=True, size=checkpoint.size)
     window = None
     if query.window is not None:
-        window = next((w for w in split(query.window) if w.after == checkpoint.window), None)
-        if window is None:
-            raise InvalidRequest("resume_from", "must name one of the windows", "another time")
+        window = _window_at(query.window, checkpoint.window, exact=exact)
     return checkpoint.size, Position(
         window,
         checkpoint.page,
@@ -588,12 +667,22 @@ def _resumed(query: ListQuery[T], page_size: int, given: Checkpoint | str) -> tu
     )
 
 
+def _window_at(whole: Window, after: int | None, *, exact: bool) -> Window:
+    """The window of a checkpoint. Certified ranges begin anywhere, the others where windows do."""
+    if exact and after is not None and whole.after <= after < whole.before:
+        return next(split(Window(after, whole.before)))
+    window = next((each for each in split(whole) if each.after == after), None)
+    if window is None:
+        raise InvalidRequest("resume_from", "must name one of the windows", "another time")
+    return window
+
+
 class Pages(Generic[T]):
     """An async iterator over the pages of a listing. ``aclose()`` ends it early."""
 
     def __init__(self, plan: _Plan[T]) -> None:
         self._plan = plan
-        self._engine: _Engine[T] | None = None
+        self._engine: _Engine[T] | CertifiedPages[T] | None = None
         self._waiting = False
         self._closed = False
         self.move(attrs.evolve(plan.start))
@@ -635,13 +724,15 @@ class Pages(Generic[T]):
             await self._stop()
             raise StopAsyncIteration
         if self._engine is None:
-            self._engine = _Engine(self._plan, self._here)
+            self._engine = self._plan.engine(self._here)
+            if self._plan.exact:
+                self._here.row = 0  # a range that is read again is handed out again
         engine = self._engine
         try:
             page, place = await engine.next()
         except StopAsyncIteration:
             self.move(engine.position)
-            await self._stop()
+            await self.aclose()
             raise
         except _Closed:
             raise StopAsyncIteration from None

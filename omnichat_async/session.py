@@ -12,6 +12,7 @@ import attrs
 
 from omnichat_async import codec
 from omnichat_async.classify import TOO_MANY_REQUESTS, Failure, Phase, classify, to_error
+from omnichat_async.clock import ServerClock
 from omnichat_async.errors import DecodeError
 from omnichat_async.events import AttemptStarted, Finished, Retrying, Throttled
 from omnichat_async.retries import LONGEST_WAIT_S, Law, RetryPolicy, persist
@@ -61,6 +62,7 @@ class Session:
     ) -> None:
         self.transport = transport
         self.limiter = limiter
+        self.clock = ServerClock()
         self._authorization = f"Bearer {token}"
         self._headless_authorization = f"{headless_auth} {token}"
         self._hooks = tuple(hooks)
@@ -127,6 +129,8 @@ class Session:
                 reply = await self.transport.send(call, attempt, self._authorization_for(call))
         except TimeoutError:
             raise Failure(attempt.phase, "the call's timeout ran out", transient=False) from None
+        if call.base is None:  # another host has another clock
+            self.clock.saw(reply.headers)
         if reply.status == TOO_MANY_REQUESTS:
             told = reply.retry_after
             attempt.throttled(1.0 if told is None else min(told, LONGEST_WAIT_S))

@@ -57,6 +57,7 @@ class Area:
             fetch=lambda call: session.execute(call, in_bulk),
             fetch_now=lambda call: session.execute(call, self._options),
             concurrency=concurrency,
+            server_now=session.clock.now_ms,
         )
         return Listing(query, source, **options)
 

@@ -17,7 +17,7 @@ from omnichat_async.models.broadcasts import (
     BroadcastType,
 )
 from omnichat_async.models.common import platform_name
-from omnichat_async.paging import ListQuery
+from omnichat_async.paging import ListQuery, RowKind
 
 if TYPE_CHECKING:
     import builtins
@@ -102,6 +102,7 @@ class Broadcasts(Area):
                 "type": ",".join(str(int(each)) for each in chosen),
                 "status": _status(status),
             },
+            kind=RowKind(key=("id",)),
         )
         return self._listing(query, raw, options)
 
@@ -162,6 +163,7 @@ class Broadcasts(Area):
             model=BroadcastRecipient,
             params={"status": checks.optional_text("status", status)},
             path_params={"broadcast_id": checks.text("broadcast_id", broadcast_id)},
+            kind=RowKind(key=("phone", "bsuid")),
         )
         return self._listing(query, raw, options)
 

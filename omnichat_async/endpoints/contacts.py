@@ -10,7 +10,7 @@ from omnichat_async.endpoints.base import Area, check_bsuid, user_ids, wire_of
 from omnichat_async.errors import InvalidRequest, NotFound
 from omnichat_async.models.common import Platform, platform_name
 from omnichat_async.models.contacts import Contact, ContactUpdate
-from omnichat_async.paging import ListQuery
+from omnichat_async.paging import ListQuery, RowKind
 from omnichat_async.windows import whole_range
 
 if TYPE_CHECKING:
@@ -80,6 +80,7 @@ class Contacts(Area):
             params={"platform": name, "channelId": _channel(name, channel_id)},
             window=whole_range(updated_after, updated_before, ("updated_after", "updated_before")),
             window_names=("updatedAfter", "updatedBefore"),
+            kind=RowKind(key=("channel.channelId", "id"), time="updatedAt", moves=True, block=500),
         )
         return self._listing(query, raw, options)
 

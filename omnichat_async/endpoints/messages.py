@@ -9,7 +9,7 @@ from omnichat_async.calls import Call, Safety, one
 from omnichat_async.endpoints.base import Area
 from omnichat_async.models.common import platform_name
 from omnichat_async.models.messages import Message
-from omnichat_async.paging import ListQuery
+from omnichat_async.paging import ListQuery, RowKind
 from omnichat_async.windows import whole_range
 
 if TYPE_CHECKING:
@@ -76,6 +76,7 @@ class Messages(Area):
                 "channelId": checks.optional_text("channel_id", channel_id),
             },
             window=whole_range(after, before),
+            kind=RowKind(key=("id",), time="time"),
         )
         return self._listing(query, raw, options)
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, Literal, Unpack, overload
 
 from omnichat_async.endpoints.base import Area
 from omnichat_async.models.reports import MessagesSent, MessagesSentTotal, ReferralOrder
-from omnichat_async.paging import ListQuery
+from omnichat_async.paging import ListQuery, RowKind
 from omnichat_async.windows import whole_range
 
 if TYPE_CHECKING:
@@ -59,7 +59,10 @@ class Reports(Area):
         Wraps ``GET /reports/messages``. Needs the OMO Sales Open API module.
         """
         query: ListQuery[MessagesSent] = ListQuery(
-            path="/reports/messages", model=MessagesSent, window=whole_range(after, before)
+            path="/reports/messages",
+            model=MessagesSent,
+            window=whole_range(after, before),
+            kind=RowKind(aggregated=True),  # no key: an employee code may be missing
         )
         return self._listing(query, raw, options)
 
@@ -116,6 +119,7 @@ class Reports(Area):
             path="/reports/product-referral-links/orders",
             model=ReferralOrder,
             window=whole_range(after, before),
+            kind=RowKind(key=("orderId",), time="date"),
         )
         return self._listing(query, raw, options)
 

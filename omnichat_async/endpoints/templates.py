@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, Literal, Unpack, overload
 from omnichat_async import checks
 from omnichat_async.endpoints.base import Area
 from omnichat_async.models.templates import MessageTemplate
-from omnichat_async.paging import ListQuery
+from omnichat_async.paging import ListQuery, RowKind
 
 if TYPE_CHECKING:
     from omnichat_async.paging import Listing, WalkOptions
@@ -42,5 +42,6 @@ class Templates(Area):
             path="/whatsapp-message-templates",
             model=MessageTemplate,
             params={"phone": checks.phone("phone", phone)},
+            kind=RowKind(key=("id",)),
         )
         return self._listing(query, raw, options)
