@@ -11,7 +11,7 @@ import asyncio
 import math
 from collections import deque
 from itertools import dropwhile
-from typing import TYPE_CHECKING, Any, Generic, Self, TypedDict, TypeVar
+from typing import TYPE_CHECKING, Any, Generic, Literal, Self, TypedDict, TypeVar
 
 import attrs
 
@@ -25,10 +25,13 @@ from omnichat_async.errors import (
     NotSent,
     OmnichatError,
 )
+from omnichat_async.walk import walk
 from omnichat_async.windows import Checkpoint, Window, fingerprint, split
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Generator, Iterator, Mapping
+    from collections.abc import Awaitable, Callable, Generator, Iterator, Mapping, Sequence
+
+    from omnichat_async.walk import CertifiedWalk
 
 __all__ = ["ListQuery", "Listing", "WalkOptions"]
 
@@ -546,6 +549,16 @@ class Listing(Generic[T]):
     def pages(self) -> Pages[T]:
         """The pages that hold rows, in order."""
         return Pages(self._plan)
+
+    def walk(
+        self,
+        *,
+        ranges: Sequence[Window],
+        horizon: int | None = None,
+        on_incomplete: Literal["raise", "record"] = "raise",
+    ) -> CertifiedWalk:
+        """The rows of some ranges in leaves."""
+        return walk(self, ranges=ranges, horizon=horizon, on_incomplete=on_incomplete)
 
     async def _first_page(self) -> Page[T]:
         plan, start = self._plan, self._plan.start

@@ -30,7 +30,7 @@ FLOORS: list[set[str]] = [
     {"limits", "retries", "events"},
     {"transport"},
     {"session"},
-    {"paging"},
+    {"paging", "walk"},
     {"endpoints"},
     {"client"},
     {""},  # the package's own __init__

@@ -25,6 +25,7 @@ app = typer.Typer(
     rich_markup_mode=None,
 )
 app.add_typer(export.app, name="export")
+app.add_typer(export.plan_app, name="plan")
 app.command(name="sandbox")(sandbox.serve)
 
 
