@@ -60,6 +60,8 @@ if __name__ == "__main__":
 
 # ---- sessions ----------------------------------------------------------------------------------
 
+import contextlib
+import sqlite3
 import tomllib
 
 import nox
@@ -94,6 +96,20 @@ def dependency_group(name: str) -> list[str]:
     return groups[name]
 
 
+def is_unfinished(file: Path) -> bool:
+    """Whether there is an export that was interrupted."""
+    checkpoint = file.with_name(f"{file.name}.checkpoint")
+    if not checkpoint.exists():
+        return False
+    with contextlib.closing(sqlite3.connect(checkpoint)) as database:
+        try:
+            return bool(
+                database.execute("SELECT 1 FROM omnichat_job WHERE finished IS NULL").fetchone()
+            )
+        except sqlite3.Error:  # of an older version, or nothing of ours
+            return False
+
+
 @nox.session(python=NEWEST)
 def demo(session: nox.Session) -> None:
     """Export 30 days of chat history: from a sandbox, or from your account with a token set."""
@@ -101,8 +117,8 @@ def demo(session: nox.Session) -> None:
     (ROOT / EXPORT).parent.mkdir(exist_ok=True)
     source = [] if os.environ.get("OMNICHAT_API_TOKEN") else ["--sandbox"]
     # An interrupted export is gone on with; a finished one is made anew.
-    mode = "--resume" if (ROOT / f"{EXPORT}.checkpoint").exists() else "--force"
-    command = ["omnichat", "export", "messages", *source, "--out", EXPORT, mode]
+    mode = ["--resume"] if is_unfinished(ROOT / EXPORT) else ["--force"]
+    command = ["omnichat", "export", "messages", *source, "--out", EXPORT, *mode]
     session.run(*command, *session.posargs)
 
 
@@ -148,6 +164,15 @@ def minimums(session: nox.Session) -> None:
     rest = ["--ignore=tests/sandbox", "--ignore=tests/test_limits_bars.py"]
     rest += ["--ignore-glob=tests/test_support_*"]
     session.run("pytest", "-q", "-n", "auto", *rest, *session.posargs)
+
+
+@nox.session(python=NEWEST)
+def crashes(session: nox.Session) -> None:
+    """Kill 40 exports of each kind with SIGKILL, three times each; ``-- N`` for N of them."""
+    session.install("-e", ".[all]", *dependency_group("test"), "-q")
+    jobs = session.posargs[0] if session.posargs else "40"
+    command = ["pytest", "-q", "-n", "auto", "-m", "slow", "tests/test_export_crash.py"]
+    session.run(*command, "--timeout=7200", env={"EXPORT_CRASH_JOBS": jobs})
 
 
 @nox.session(python=NEWEST)

@@ -125,8 +125,9 @@ async def compare(rows: int, suffixes: list[str]) -> list[Measured]:
     with tempfile.TemporaryDirectory() as folder:
         async with sandbox(rows=rows, limit=None) as server:
             found = [await measured(server, "plain", Path(folder) / "plain.jsonl")]
-            for suffix in suffixes:
-                found.append(await measured(server, "sdk", Path(folder) / f"rows{suffix}"))
+            found += [
+                await measured(server, "sdk", Path(folder) / f"rows{suffix}") for suffix in suffixes
+            ]
     return found
 
 

@@ -159,7 +159,8 @@ def test_rubbish_is_refused(tmp_path: Path) -> None:
 
 def wish(after: int | None = 0, before: int | None = 100, **more: Any) -> Wish:
     fixed: dict[str, Any] = {"stream": STREAMS["messages"], "params": {"platform": "line"}}
-    return Wish(**fixed | {"after": after, "before": before} | more)
+    fixed |= {"after": after, "before": before} | more
+    return Wish(**fixed)
 
 
 FINISHED = attrs.evolve(JOB, finished=True)

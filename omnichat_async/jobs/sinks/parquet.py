@@ -5,7 +5,9 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+from array import array
 from datetime import UTC, datetime
+from itertools import accumulate
 from typing import TYPE_CHECKING, Any
 
 from omnichat_async.errors import ConfigurationError, InvalidRequest
@@ -15,7 +17,7 @@ from omnichat_async.windows import EPOCH, MILLISECOND
 
 if TYPE_CHECKING:
     import sqlite3
-    from collections.abc import Sequence
+    from collections.abc import Callable, Iterable, Sequence
     from pathlib import Path
 
     from omnichat_async.jobs.columns import Column, Kind
@@ -114,14 +116,9 @@ class ParquetSink(Sink):
         self._clean = True
 
     def _write_part(self, name: str, rows: list[Any]) -> tuple[int, str]:
-        table = self._pa.table(
-            [
-                self._pa.array(self._values(column, rows), self._schema.field(column.name).type)
-                for column in self._columns
-            ]
-            + [self._pa.array(map(compact, rows), self._pa.string())],
-            schema=self._schema,
-        )
+        arrays = [self._array(column, rows) for column in self._columns]
+        arrays.append(self._array_of("text", self._pa.string(), [compact(row) for row in rows]))
+        table = self._pa.Table.from_arrays(arrays, schema=self._schema)
         with self._fresh.open("wb") as file:
             self._pq.write_table(table, file, compression="zstd")
             file.flush()
@@ -166,12 +163,51 @@ class ParquetSink(Sink):
         fields = [pa.field(column.name, kinds[column.kind]) for column in columns]
         return pa.schema([*fields, pa.field(RAW, pa.string())])
 
-    def _values(self, column: Column, rows: list[Any]) -> list[Any]:
+    def _array(self, column: Column, rows: list[Any]) -> Any:
         convert = _CONVERTERS[column.kind]
-        return [
+        values = [
             None if (value := value_at(row, column.path)) is None else convert(value)
             for row in rows
         ]
+        return self._array_of(column.kind, self._schema.field(column.name).type, values)
+
+    def _array_of(self, kind: Kind, tp: Any, values: list[Any]) -> Any:
+        """An Arrow array from its buffers: ``pyarrow.array`` would import pandas where there is
+        one, which takes 50 MB."""
+        buffers = [_bits(value is not None for value in values), *_BUFFERS[kind](values)]
+        wrapped = [self._pa.py_buffer(each) for each in buffers]
+        return self._pa.Array.from_buffers(tp, len(values), wrapped)
+
+
+def _bits(flags: Iterable[bool]) -> bytes:
+    """A bitmap, the lowest bit first."""
+    digits = "".join("1" if flag else "0" for flag in flags)[::-1]
+    return int(digits or "0", 2).to_bytes(len(digits) // 8 + 1, "little")
+
+
+def _texts(values: list[str | None]) -> tuple[array[int], bytes]:
+    """Where each text starts and ends, and all of them."""
+    encoded = [b"" if value is None else value.encode() for value in values]
+    return array("i", accumulate(map(len, encoded), initial=0)), b"".join(encoded)
+
+
+def _numbers(code: str) -> Callable[[list[Any]], tuple[array[Any]]]:
+    return lambda values: (array(code, (0 if value is None else value for value in values)),)
+
+
+def _flags(values: list[bool | None]) -> tuple[bytes]:
+    return (_bits(map(bool, values)),)
+
+
+_BUFFERS: dict[Kind, Callable[[list[Any]], tuple[Any, ...]]] = {
+    "text": _texts,
+    "json": _texts,
+    "integer": _numbers("q"),
+    "real": _numbers("d"),
+    "boolean": _flags,
+    "time": _numbers("q"),
+    "naive_time": _numbers("q"),
+}
 
 
 def _entry(window: Window, rows: int, size: int, digest: str | None) -> dict[str, Any]:
