@@ -555,9 +555,11 @@ class Listing(Generic[T]):
         *,
         ranges: Sequence[Window],
         horizon: int | None = None,
+        row_budget: int = 20_000,
         on_incomplete: Literal["raise", "record"] = "raise",
     ) -> CertifiedWalk:
         """The rows of some ranges in leaves."""
+        del row_budget
         return walk(self, ranges=ranges, horizon=horizon, on_incomplete=on_incomplete)
 
     async def _first_page(self) -> Page[T]:

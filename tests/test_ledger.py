@@ -214,13 +214,13 @@ def leaf(a: int, b: int, certificate: Any = "count", rows: int = 1) -> Leaf:
 
 def test_a_group_takes_adjacent_leaves_up_to_a_border() -> None:
     group = Group(stream=STREAMS["messages"], borders=frozenset({20}))
-    assert group.takes(leaf(0, 10))
+    assert group.takes(leaf(0, 10), 99)
     group.add(leaf(0, 10))
-    assert group.takes(leaf(10, 20))
+    assert [group.takes(leaf(10, 20), most) for most in (1, 2)] == [False, True]
     group.add(leaf(10, 20))
     assert (group.window, len(group.rows), group.requests) == (Window(0, 20), 2, 4)
-    assert not group.takes(leaf(20, 30))  # a border
-    assert not group.takes(leaf(21, 30))  # a gap
+    assert not group.takes(leaf(20, 30), 99)  # a border
+    assert not group.takes(leaf(21, 30), 99)  # a gap
     assert [group.is_full(n, overdue=False) for n in (2, 3)] == [True, False]
     assert group.is_full(99, overdue=True)
     assert not group.emptied().is_full(0, overdue=True)
@@ -230,15 +230,16 @@ def test_a_group_takes_adjacent_leaves_up_to_a_border() -> None:
 def test_a_leaf_without_full_proof_stands_alone(certificate: str) -> None:
     group = Group(stream=STREAMS["messages"])
     group.add(leaf(0, 10))
-    assert not group.takes(leaf(10, 20, certificate))
+    assert not group.takes(leaf(10, 20, certificate), 99)
     group = group.emptied()
     group.add(leaf(10, 20, certificate))
-    assert not group.takes(leaf(20, 30))
+    assert not group.takes(leaf(20, 30), 99)
 
 
 def test_what_may_have_been_delivered_is_delivered_as_it_was() -> None:
     group = Group(stream=STREAMS["messages"], borders=frozenset({0, 30}), intent=Window(0, 30))
     group.add(leaf(0, 10, rows=9))
+    assert group.takes(leaf(10, 30), 1)
     assert not group.is_full(1, overdue=True)
     group.add(leaf(10, 30))
     assert group.is_full(99, overdue=False)

@@ -38,6 +38,9 @@ COMMIT_ROWS = 5_000
 COMMIT_S = 2.0
 """Work that a crash may cost: what comes first."""
 
+ROW_BUDGET = 8_000
+"""Rows that may wait behind the range that is next: enough for 36 requests/s answered after 2 s."""
+
 SKEW_MS = 600_000
 """How wrong this machine's clock may be without making a later run read more than it must."""
 
@@ -152,7 +155,10 @@ class Export:
                 borders = _borders(start, store.intent, self.stream.lookback)
                 left = remaining(start.window, [done.window for done in store.done], borders)
                 walk = listing.walk(
-                    ranges=left, horizon=start.horizon, on_incomplete=self._on_incomplete
+                    ranges=left,
+                    horizon=start.horizon,
+                    row_budget=ROW_BUDGET,
+                    on_incomplete=self._on_incomplete,
                 )
                 self._run = run = _Run(
                     thread=thread,
@@ -206,7 +212,7 @@ class _Run:
         async with contextlib.aclosing(self._walk.leaves()) as leaves:
             try:
                 async for leaf in leaves:
-                    if not self._group.takes(leaf):
+                    if not self._group.takes(leaf, COMMIT_ROWS):
                         await self._commit()
                     self._group.add(leaf)
                     self._tell(leaf.window)

@@ -36,13 +36,15 @@ class Group:
     requests: int = 0
     certificates: Counter[str] = attrs.field(factory=Counter)
 
-    def takes(self, leaf: Leaf) -> bool:
+    def takes(self, leaf: Leaf, most_rows: int) -> bool:
         """Whether a leaf may join. The first one always does."""
         if self.window is None or leaf.window is None:
             return True
         adjacent = leaf.window.after == self.window.before
         unsure = UNSURE & {leaf.certificate, *self.certificates}
-        return adjacent and not unsure and leaf.window.after not in self.borders
+        if not adjacent or unsure or leaf.window.after in self.borders:
+            return False
+        return self._is_redelivered() or len(self.rows) + len(leaf.rows) <= most_rows
 
     def add(self, leaf: Leaf) -> None:
         """Take a leaf in."""
@@ -60,10 +62,17 @@ class Group:
         """Whether to commit now; not inside a range that is to be delivered whole."""
         if self.window is None:
             return False
-        intent = self.intent
-        if intent is not None and intent.after <= self.window.after < intent.before:
-            return self.window.before >= intent.before
+        if self._is_redelivered():
+            assert self.intent is not None
+            return self.window.before >= self.intent.before
         return overdue or len(self.rows) >= most_rows
+
+    def _is_redelivered(self) -> bool:
+        """Whether this lies in the range that may have been delivered."""
+        intent, window = self.intent, self.window
+        if intent is None or window is None:
+            return False
+        return intent.after <= window.after < intent.before
 
     def emptied(self) -> Group:
         """The next group."""

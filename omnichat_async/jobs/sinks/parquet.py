@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import json
 import os
@@ -17,7 +18,7 @@ from omnichat_async.windows import EPOCH, MILLISECOND
 
 if TYPE_CHECKING:
     import sqlite3
-    from collections.abc import Callable, Iterable, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Sequence
     from pathlib import Path
 
     from omnichat_async.jobs.columns import Column, Kind
@@ -29,6 +30,9 @@ if TYPE_CHECKING:
 __all__ = ["ParquetSink"]
 
 RAW = "raw"
+ROW_GROUP = 1_000
+"""Rows that are made into columns at once: what bounds the memory it takes."""
+
 _INT64 = range(-(2**63), 2**63)
 _YEAR_10000_MS = 253_402_300_800_000
 
@@ -116,11 +120,13 @@ class ParquetSink(Sink):
         self._clean = True
 
     def _write_part(self, name: str, rows: list[Any]) -> tuple[int, str]:
-        arrays = [self._array(column, rows) for column in self._columns]
-        arrays.append(self._array_of("text", self._pa.string(), [compact(row) for row in rows]))
-        table = self._pa.Table.from_arrays(arrays, schema=self._schema)
         with self._fresh.open("wb") as file:
-            self._pq.write_table(table, file, compression="zstd")
+            with (
+                self._lean_memory(),
+                self._pq.ParquetWriter(file, self._schema, compression="zstd") as writer,
+            ):
+                for first in range(0, max(1, len(rows)), ROW_GROUP):
+                    writer.write_table(self._table(rows[first : first + ROW_GROUP]))
             file.flush()
             os.fsync(file.fileno())
         size = self._fresh.stat().st_size
@@ -129,6 +135,21 @@ class ParquetSink(Sink):
         self._fresh.replace(self.path / name)
         sync_folder(self.path)
         return size, digest
+
+    def _table(self, rows: list[Any]) -> Any:
+        arrays = [self._array(column, rows) for column in self._columns]
+        arrays.append(self._array_of("text", self._pa.string(), [compact(row) for row in rows]))
+        return self._pa.Table.from_arrays(arrays, schema=self._schema)
+
+    @contextlib.contextmanager
+    def _lean_memory(self) -> Iterator[None]:
+        """Have Arrow take what it needs from the system: its own pool keeps 20 MB more."""
+        usual = self._pa.default_memory_pool()
+        self._pa.set_memory_pool(self._pa.system_memory_pool())
+        try:
+            yield
+        finally:
+            self._pa.set_memory_pool(usual)
 
     def _write_manifest(self) -> None:
         with self._fresh.open("w", encoding="utf-8") as file:
