@@ -60,6 +60,8 @@ if __name__ == "__main__":
 
 # ---- sessions ----------------------------------------------------------------------------------
 
+import contextlib
+import sqlite3
 import tomllib
 
 import nox
@@ -94,6 +96,20 @@ def dependency_group(name: str) -> list[str]:
     return groups[name]
 
 
+def is_unfinished(file: Path) -> bool:
+    """Whether there is an export that was interrupted."""
+    checkpoint = file.with_name(f"{file.name}.checkpoint")
+    if not checkpoint.exists():
+        return False
+    with contextlib.closing(sqlite3.connect(checkpoint)) as database:
+        try:
+            return bool(
+                database.execute("SELECT 1 FROM omnichat_job WHERE finished IS NULL").fetchone()
+            )
+        except sqlite3.Error:  # of an older version, or nothing of ours
+            return False
+
+
 @nox.session(python=NEWEST)
 def demo(session: nox.Session) -> None:
     """Export 30 days of chat history: from a sandbox, or from your account with a token set."""
@@ -101,8 +117,8 @@ def demo(session: nox.Session) -> None:
     (ROOT / EXPORT).parent.mkdir(exist_ok=True)
     source = [] if os.environ.get("OMNICHAT_API_TOKEN") else ["--sandbox"]
     # An interrupted export is gone on with; a finished one is made anew.
-    mode = "--resume" if (ROOT / f"{EXPORT}.checkpoint").exists() else "--force"
-    command = ["omnichat", "export", "messages", *source, "--out", EXPORT, mode]
+    mode = ["--resume"] if is_unfinished(ROOT / EXPORT) else ["--force"]
+    command = ["omnichat", "export", "messages", *source, "--out", EXPORT, *mode]
     session.run(*command, *session.posargs)
 
 
@@ -130,14 +146,19 @@ def tests(session: nox.Session) -> None:
 def slow(session: nox.Session) -> None:
     """The long tests: hours on a virtual clock, and real processes killed again and again."""
     session.install("-e", ".[all]", *dependency_group("test"), "-q")
-    session.run("pytest", "-q", "-n", "auto", "-m", "slow", *session.posargs)
+    timeout = ["--timeout=7200"] if os.environ.get("OMNICHAT_TESTS_FULL") == "1" else []
+    session.run("pytest", "-q", "-n", "auto", "-m", "slow", *timeout, *session.posargs)
 
 
 @nox.session(python=PYTHONS[0])
 def minimums(session: nox.Session) -> None:
     """The tests with the oldest dependencies that pyproject.toml allows."""
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
-    wanted = [*project["dependencies"], *project["optional-dependencies"]["cli"]]
+    extras = project["optional-dependencies"]
+    wanted = [
+        *project["dependencies"],
+        *(r for name in extras if name != "all" for r in extras[name]),
+    ]
     lowest = [re.sub(r">=([\d.]+).*", r"==\1", requirement) for requirement in wanted]
     session.install(*lowest, *dependency_group("test"), "-q")
     session.install("-e", ".", "--no-deps", "-q")

@@ -78,7 +78,8 @@ def test_omnichat_lines_are_accepted(
     argv = shlex.split(line)[1:]
     if "--sandbox" in argv:
         assert in_process(capsys, *argv, "--after", "1d")[0] == 0
-        assert [path.name for path in tmp_path.iterdir()] == ["messages.jsonl"]
+        names = sorted(path.name for path in tmp_path.iterdir())
+        assert names == ["messages.jsonl", "messages.jsonl.checkpoint"]
     else:
         code, stdout, _ = in_process(capsys, *argv, "--help")
         assert (code, stdout.startswith("Usage: omnichat")) == (0, True)
@@ -92,7 +93,7 @@ def test_options_named_in_the_text_exist(capsys: pytest.CaptureFixture[str]) -> 
     helps = [in_process(capsys, *argv, "--help")[1] for argv in ([], ["export", "messages"])]
     known = "".join([*helps, in_process(capsys, "sandbox", "--help")[1]])
     options = set(re.findall(r"`(--[a-z-]+)", README))
-    assert {"--after", "--before", "--resume", "--force", "--json", "--fault"} <= options
+    assert {"--after", "--before", "--since-last", "--force", "--json", "--fault"} <= options
     assert [option for option in options if f"{option} " not in known] == []
 
 

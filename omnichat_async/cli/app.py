@@ -28,6 +28,7 @@ app.add_typer(export.app, name="export")
 app.add_typer(show.contacts, name="contacts")
 app.command(name="channels")(show.channels)
 app.command(name="templates")(show.templates)
+app.add_typer(export.plan_app, name="plan")
 app.command(name="sandbox")(sandbox.serve)
 
 

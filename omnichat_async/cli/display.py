@@ -7,7 +7,7 @@ import json
 import os
 import sys
 import time
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any, Protocol
 
 from rich.console import Console
@@ -15,24 +15,30 @@ from rich.progress import (
     BarColumn,
     TaskID,
     TextColumn,
-    TimeRemainingColumn,
 )
 from rich.progress import (
     Progress as ProgressBar,
 )
 from rich.table import Table
 
-from omnichat_async.errors import APIError, ConfigurationError, InvalidRequest, Unauthorized
+from omnichat_async.errors import (
+    APIError,
+    ConfigurationError,
+    Incomplete,
+    InvalidRequest,
+    Unauthorized,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from omnichat_async.cli.settings import Settings
     from omnichat_async.jobs import Export, ExportReport, Progress
+    from omnichat_async.jobs.planning import ExportPlan
 
-__all__ = ["FAILED", "Display", "complain", "display_for"]
+__all__ = ["FAILED", "UNDECIDED", "Display", "complain", "display_for"]
 
-FAILED, USAGE = 1, 2
+FAILED, USAGE, UNDECIDED = 1, 2, 3
 
 OPTIONS = {
     "after": "--after",
@@ -43,6 +49,7 @@ OPTIONS = {
     "out": "--out",
     "platform": "--platform",
     "resume": "--resume",
+    "since_last": "--since-last",
 }
 """What a person typed for a parameter that an error is about."""
 
@@ -60,13 +67,16 @@ class Display(Protocol):
         ...
 
     def progress(self, progress: Progress) -> None:
-        """A page was written."""
+        """A range was read."""
 
     def interrupted(self, rows: int, command: str) -> None:
         """It ended early; `rows` are safe, and `command` goes on."""
 
     def report(self, report: ExportReport) -> None:
         """It is done."""
+
+    def plan(self, plan: ExportPlan) -> None:
+        """What an export would cost."""
 
 
 def display_for(settings: Settings) -> Display:
@@ -89,6 +99,8 @@ def complain(error: Exception, *, as_json: bool) -> int:
             console.print(f"  the API says: {error.message}", markup=False)
         if isinstance(error, Unauthorized):
             console.print("  check the token: --token, or $OMNICHAT_API_TOKEN", markup=False)
+    if isinstance(error, Incomplete):
+        return UNDECIDED
     return USAGE if isinstance(error, ConfigurationError | InvalidRequest) else FAILED
 
 
@@ -115,11 +127,7 @@ class _Terminal:
 
     @contextlib.contextmanager
     def running(self, export: Export) -> Iterator[None]:
-        self.started = True
-        start, end = _day(export.window.after), _day(export.window.before)
-        self._console.print(f"{export.stream.name}, {start} to {end}", markup=False)
-        self._started_at = time.monotonic()
-        self._rows_before: int | None = None
+        self._export = export
         if not self._console.is_terminal:
             yield
             return
@@ -128,39 +136,89 @@ class _Terminal:
             BarColumn(),
             TextColumn("{task.percentage:>3.0f} %"),
             TextColumn("{task.fields[rate]:>7,.0f} rows/s"),
-            TimeRemainingColumn(),
-            TextColumn("left"),
+            TextColumn("{task.fields[left]:>8} left"),
+            TextColumn("{task.fields[day]}"),
             console=self._console,
         ) as self._bar:
-            self._task = self._bar.add_task("", total=1.0, rows=0, rate=0.0)
+            self._task = self._bar.add_task("", total=1.0, rows=0, rate=0.0, left="", day="")
             yield
 
     def progress(self, progress: Progress) -> None:
-        if self._bar is None:
-            return
-        if self._rows_before is None:
-            self._rows_before = progress.rows
-        seconds = time.monotonic() - self._started_at
-        rate = (progress.rows - self._rows_before) / seconds if seconds else 0.0
-        self._bar.update(self._task, completed=progress.done, rows=progress.rows, rate=rate)
+        if not self.started:
+            self.started = True
+            window = self._export.window
+            if window is not None:
+                span = f"{_day(window.after)} to {_day(window.before)}"
+                self._console.print(f"{self._export.stream.name}, {span}", markup=False)
+        if self._bar is not None:
+            left = "" if progress.eta is None else str(timedelta(seconds=round(progress.eta)))
+            if progress.done == 1.0:
+                left = "0:00:00"
+            day = "" if progress.window is None else _day(progress.window.before)[:10]
+            self._bar.update(
+                self._task,
+                completed=progress.done,
+                rows=progress.rows,
+                rate=progress.rate,
+                left=left,
+                day=day,
+            )
 
     def interrupted(self, rows: int, command: str) -> None:
         self._console.print(f"Stopped. {rows:,} rows are safe; go on with:", markup=False)
         self._console.print(f"  {command}", markup=False, soft_wrap=True)
 
     def report(self, report: ExportReport) -> None:
-        table = Table.grid(padding=(0, 2))
-        for name, value in (
-            ("file", str(report.path)),
-            ("rows", f"{report.rows:,}"),
-            ("size", f"{report.bytes:,} bytes"),
-            ("windows", f"{report.windows:,}"),
-            ("requests", f"{report.requests:,} in {report.seconds:.1f} s"),
-            ("rate", f"{report.rate:.1f} requests/s"),
-            ("429s", f"{report.throttled:,}"),
-        ):
-            table.add_row(name, value)
-        Console(highlight=False, soft_wrap=True).print(table)
+        fresh = f" ({report.fresh_rows:,} of them now)" if report.fresh_rows < report.rows else ""
+        clamped = " (the last minute is never read)" if report.clamped else ""
+        kinds = ", ".join(f"{count:,} {kind}" for kind, count in report.certificates.items())
+        parts = [
+            *((report.useful, "useful"), (report.proofs, "proofs"), (report.probes, "probes")),
+            (report.repairs, "repairs"),
+            (report.retries, "retries"),
+        ]
+        spent = ", ".join(f"{count:,} {name}" for count, name in parts if count)
+        _print_table(
+            {
+                "file": str(report.path),
+                "rows": f"{report.rows:,}{fresh}",
+                "size": f"{report.bytes:,} bytes",
+                "complete": f"up to {_day(report.watermark)}{clamped}",
+                "windows": f"{report.windows:,}",
+                "ranges": f"{report.ranges:,}" + (f": {kinds}" if kinds else ""),
+                "requests": f"{report.requests:,} in {report.seconds:.1f} s"
+                + (f": {spent}" if spent else ""),
+                "rate": f"{report.rate:.1f} requests/s",
+                "429s": f"{report.throttled:,}",
+                "departures": f"{report.departures:,}",
+                "peak rows": f"{report.peak_rows:,}",
+            }
+        )
+        for name, windows in (("weak", report.weak), ("INCOMPLETE", report.incomplete)):
+            for window in windows:
+                span = f"{_moment(window.after)} to {_moment(window.before)}"
+                self._console.print(f"{name}: {span}", markup=False)
+
+    def plan(self, plan: ExportPlan) -> None:
+        unknown = "unknown (offline)" if not plan.asked else "unknown"
+        _print_table(
+            {
+                "stream": plan.stream,
+                "range": f"{_day(plan.window.after)} to {_day(plan.window.before)}",
+                "windows": f"{plan.windows:,}",
+                "rows": unknown if plan.rows is None else f"{plan.rows:,}",
+                "requests": f"{plan.requests:,} at least",
+                "time": f"{plan.minutes:.1f} minutes at least, at {plan.rate:.1f} requests/s",
+                "size": unknown if plan.bytes is None else f"about {plan.bytes:,} bytes of .jsonl",
+            }
+        )
+
+
+def _print_table(rows: dict[str, str]) -> None:
+    table = Table.grid(padding=(0, 2))
+    for name, value in rows.items():
+        table.add_row(name, value)
+    Console(highlight=False, soft_wrap=True).print(table)
 
 
 class _JsonLines:
@@ -170,39 +228,49 @@ class _JsonLines:
 
     @contextlib.contextmanager
     def running(self, export: Export) -> Iterator[None]:
-        self.started = True
-        _say(
-            "started",
-            stream=export.stream.name,
-            file=str(export.path),
-            after=export.window.after,
-            before=export.window.before,
-        )
+        self._export = export
         yield
 
     def progress(self, progress: Progress) -> None:
+        if not self.started:
+            self.started = True
+            window = self._export.window
+            _say(
+                "started",
+                stream=self._export.stream.name,
+                file=str(self._export.path),
+                after=None if window is None else window.after,
+                before=None if window is None else window.before,
+            )
+            return
         now = time.monotonic()
         if now >= self._next_at:
             self._next_at = now + EVENT_S
-            _say("progress", rows=progress.rows, done=round(progress.done, 4))
+            _say(
+                "progress",
+                rows=progress.rows,
+                done=round(progress.done, 4),
+                rate=round(progress.rate, 1),
+                eta=None if progress.eta is None else round(progress.eta, 1),
+                window=None
+                if progress.window is None
+                else [progress.window.after, progress.window.before],
+            )
 
     def interrupted(self, rows: int, command: str) -> None:
         _say("interrupted", rows=rows, resume=command)
 
     def report(self, report: ExportReport) -> None:
-        _say(
-            "finished",
-            file=str(report.path),
-            rows=report.rows,
-            fresh_rows=report.fresh_rows,
-            bytes=report.bytes,
-            windows=report.windows,
-            requests=report.requests,
-            rate=round(report.rate, 2),
-            throttled=report.throttled,
-            seconds=round(report.seconds, 3),
-        )
+        fields = report.to_dict()
+        _say("finished", file=fields.pop("path"), **fields)
+
+    def plan(self, plan: ExportPlan) -> None:
+        _say("plan", **plan.to_dict())
 
 
 def _day(ms: int) -> str:
     return datetime.fromtimestamp(ms / 1000, UTC).strftime("%Y-%m-%d %H:%M UTC")
+
+
+def _moment(ms: int) -> str:
+    return datetime.fromtimestamp(ms / 1000, UTC).isoformat(timespec="milliseconds")

@@ -1,47 +1,76 @@
-"""``omnichat export``: a stream, over a range of time, into a file."""
+"""``omnichat export`` and ``omnichat plan export``: a stream, over a range of time."""
 
 from __future__ import annotations
 
+import inspect
 import shlex
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import attrs
 import typer
 
-from omnichat_async.cli.display import complain, display_for
+from omnichat_async.cli.display import UNDECIDED, complain, display_for
 from omnichat_async.cli.running import run_until_interrupted
 from omnichat_async.cli.settings import DEFAULT_RATE, known_platform
 from omnichat_async.cli.times import is_absolute, parse_time
 from omnichat_async.errors import OmnichatError
-from omnichat_async.jobs import Export
-from omnichat_async.jobs.files import read_note
+from omnichat_async.jobs import STREAMS, Export
+from omnichat_async.jobs.planning import plan_export
+from omnichat_async.jobs.sinks import SUFFIXES, sink_for
+from omnichat_async.jobs.store import peek
+from omnichat_async.windows import whole_range
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from omnichat_async.cli.settings import Settings
     from omnichat_async.client import OmnichatClient
     from omnichat_async.jobs import ExportReport
+    from omnichat_async.jobs.planning import ExportPlan
 
-__all__ = ["app"]
+__all__ = ["app", "plan_app"]
 
 INTERRUPTED = 130
 
 GLOBALS = "--sandbox, --token, --base-url, --rate and --json work here too: see omnichat --help."
 
 app = typer.Typer(
-    help="Export a stream to a .jsonl or .csv file.", no_args_is_help=True, epilog=GLOBALS
+    help="Export a stream to a file: .jsonl, .csv (also .gz), .parquet or .sqlite.",
+    no_args_is_help=True,
+    epilog=GLOBALS,
 )
+plan_app = typer.Typer(help="Say what a command would cost.", no_args_is_help=True, epilog=GLOBALS)
+_plan_export = typer.Typer(
+    help="Say what an export would cost, with one request per window.",
+    no_args_is_help=True,
+    epilog=GLOBALS,
+)
+plan_app.add_typer(_plan_export, name="export")
 
 After = Annotated[
     str,
     typer.Option(help="Start, inclusive: 2026-11-01 (UTC), 2026-11-01T08:00+08:00, epoch ms, 30d."),
 ]
 Before = Annotated[str, typer.Option(help="End, exclusive, in the same forms, or now.")]
-Out = Annotated[Path, typer.Option(help="The file to write: .jsonl or .csv.")]
+Out = Annotated[Path, typer.Option(help=f"The file to write: {', '.join(SUFFIXES)}.")]
 ForceOption = Annotated[bool, typer.Option("--force", help="Start over: replace the file.")]
 ResumeOption = Annotated[
-    bool, typer.Option("--resume", help="Go on with an export that was interrupted.")
+    bool, typer.Option("--resume", help="Go on with what was interrupted; leave a finished file.")
+]
+SinceLastOption = Annotated[
+    bool, typer.Option("--since-last", help="Add what is new since the last run.")
+]
+RecordOption = Annotated[
+    bool,
+    typer.Option(
+        "--record-incomplete",
+        help="Write ranges that cannot be proved complete too, and list them (exit code 3).",
+    ),
+]
+CsvSafeOption = Annotated[
+    bool, typer.Option("--csv-safe", help="Neutralise cells a spreadsheet would run as formulas.")
 ]
 PlatformOption = Annotated[
     str,
@@ -52,6 +81,7 @@ PlatformOption = Annotated[
     ),
 ]
 ChannelOption = Annotated[str | None, typer.Option(help="Only this channel of the platform.")]
+OfflineOption = Annotated[bool, typer.Option("--offline", help="Ask nothing, count windows only.")]
 
 
 @attrs.frozen(kw_only=True)
@@ -62,29 +92,39 @@ class Request:
     out: Path
     after: str
     before: str
-    force: bool
-    resume: bool
+    force: bool = False
+    resume: bool = False
+    since_last: bool = False
+    record_incomplete: bool = False
+    csv_safe: bool = False
     platform: str | None = None
     channel_id: str | None = None
 
     def open(self, client: OmnichatClient) -> Export:
-        """The export. On a resume, times that move with the clock give way to the noted range."""
+        """The export. Times that move with the clock give way to those of the run it goes on
+        with."""
         now = datetime.now(UTC)
-        resumed = self.resume and not self.force and read_note(self.out) is not None
-        times = {
-            name: None if resumed and not is_absolute(text) else parse_time(name, text, now)
-            for name, text in (("after", self.after), ("before", self.before))
-        }
+        sink = sink_for(self.out, csv_safe=self.csv_safe)
+        filters = {"platform": self.platform, "channel_id": self.channel_id}
+        params = {name: value for name, value in filters.items() if value is not None}
+        job = None if self.force else peek(sink, STREAMS[self.stream], params)
+        times: dict[str, datetime | None] = {}
+        for name, text in (("after", self.after), ("before", self.before)):
+            later = name == "before" and self.since_last and job is not None and job.finished
+            given_way = job is not None and not is_absolute(text) and not later
+            times[name] = None if given_way else parse_time(name, text, now)
         return Export(
             client,
             self.stream,
-            self.out,
+            sink,
             after=times["after"],
             before=times["before"],
             platform=self.platform,
             channel_id=self.channel_id,
             force=self.force,
             resume=self.resume,
+            since_last=self.since_last,
+            on_incomplete="record" if self.record_incomplete else "raise",
         )
 
     def resume_command(self, settings: Settings) -> str:
@@ -94,87 +134,127 @@ class Request:
             words += ["--base-url", settings.base_url]
         if settings.rate != DEFAULT_RATE:
             words += ["--rate", f"{settings.rate:g}"]
-        words += ["export", self.stream, "--out", str(self.out), "--resume"]
+        words += ["export", self.stream, "--out", str(self.out)]
+        words += ["--since-last" if self.since_last else "--resume"]
         if self.platform is not None:
             words += ["--platform", self.platform]
         if self.channel_id is not None:
             words += ["--channel-id", self.channel_id]
+        words += ["--record-incomplete"] if self.record_incomplete else []
+        words += ["--csv-safe"] if self.csv_safe else []
         return shlex.join(words)
 
 
-def _with_platform(stream: str, text: str) -> None:
-    """Add the command of a stream that is asked for platform by platform."""
-
-    def command(
-        context: typer.Context,
-        out: Out,
-        platform: PlatformOption = "whatsapp",
-        channel_id: ChannelOption = None,
-        after: After = "30d",
-        before: Before = "now",
-        force: ForceOption = False,
-        resume: ResumeOption = False,
-    ) -> None:
-        request = Request(
-            stream=stream,
-            out=out,
-            after=after,
-            before=before,
-            force=force,
-            resume=resume,
-            platform=platform,
-            channel_id=channel_id,
-        )
-        _export(context.obj, request)
-
-    app.command(name=stream, help=text, epilog=GLOBALS)(command)
-
-
-def _without_platform(stream: str, text: str) -> None:
-    """Add the command of a stream that has no filters."""
-
-    def command(
-        context: typer.Context,
-        out: Out,
-        after: After = "30d",
-        before: Before = "now",
-        force: ForceOption = False,
-        resume: ResumeOption = False,
-    ) -> None:
-        request = Request(
-            stream=stream, out=out, after=after, before=before, force=force, resume=resume
-        )
-        _export(context.obj, request)
-
-    app.command(name=stream, help=text, epilog=GLOBALS)(command)
+def _export_command(
+    context: typer.Context,
+    stream: str,
+    out: Out,
+    platform: PlatformOption = "whatsapp",
+    channel_id: ChannelOption = None,
+    after: After = "30d",
+    before: Before = "now",
+    force: ForceOption = False,
+    resume: ResumeOption = False,
+    since_last: SinceLastOption = False,
+    record_incomplete: RecordOption = False,
+    csv_safe: CsvSafeOption = False,
+) -> None:
+    by_platform = STREAMS[stream].by_platform
+    request = Request(
+        stream=stream,
+        out=out,
+        after=after,
+        before=before,
+        force=force,
+        resume=resume,
+        since_last=since_last,
+        record_incomplete=record_incomplete,
+        csv_safe=csv_safe,
+        platform=platform if by_platform else None,
+        channel_id=channel_id,
+    )
+    _export(context.obj, request)
 
 
-_with_platform("messages", "Export the chat history of one platform.")
-_with_platform("contacts", "Export the contacts of one platform that were updated in the range.")
-_without_platform("tagging-logs", "Export the log of tags put on contacts.")
-_without_platform("report-messages", "Export how many messages each teammate sent, per window.")
-_without_platform("report-orders", "Export the orders that came from product referral links.")
+def _plan_command(
+    context: typer.Context,
+    stream: str,
+    platform: PlatformOption = "whatsapp",
+    channel_id: ChannelOption = None,
+    after: After = "30d",
+    before: Before = "now",
+    offline: OfflineOption = False,
+) -> None:
+    settings: Settings = context.obj
+    now = datetime.now(UTC)
+    window = whole_range(parse_time("after", after, now), parse_time("before", before, now))
+    filters = {"platform": platform, "channel_id": channel_id}
+
+    async def main() -> ExportPlan:
+        async with settings.client(needs_account=not offline) as client:
+            chosen: Any = filters if STREAMS[stream].by_platform else {}
+            return await plan_export(client, STREAMS[stream], window, offline=offline, **chosen)
+
+    plan = run_until_interrupted(main())
+    if plan is None:
+        raise typer.Exit(INTERRUPTED)
+    display_for(settings).plan(plan)
+
+
+def _for_stream(command: Callable[..., None], stream: str) -> Callable[..., None]:
+    """`command` for one stream, with the options that it has."""
+    signature = inspect.signature(command, eval_str=True)
+    hidden = {"stream"} | (set() if STREAMS[stream].by_platform else {"platform", "channel_id"})
+
+    def run(**options: Any) -> None:
+        command(stream=stream, **options)
+
+    shown = [each for name, each in signature.parameters.items() if name not in hidden]
+    keyword = [each.replace(kind=inspect.Parameter.KEYWORD_ONLY) for each in shown]
+    run.__signature__ = signature.replace(parameters=keyword)  # type: ignore[attr-defined]
+    return run
+
+
+_HELP = {
+    "messages": "the chat history of one platform",
+    "contacts": "the contacts of one platform that were updated in the range",
+    "tagging-logs": "the log of tags put on contacts",
+    "report-messages": "how many messages each teammate sent, per window",
+    "report-orders": "the orders that came from product referral links",
+}
+for _name, _text in _HELP.items():
+    app.command(name=_name, help=f"Export {_text}.", epilog=GLOBALS)(
+        _for_stream(_export_command, _name)
+    )
+    _plan_export.command(name=_name, help=f"Plan an export of {_text}.", epilog=GLOBALS)(
+        _for_stream(_plan_command, _name)
+    )
 
 
 def _export(settings: Settings, request: Request) -> None:
     display = display_for(settings)
+    opened: list[Export] = []
 
     async def main() -> ExportReport:
         async with settings.client() as client:
             export = request.open(client)
+            opened.append(export)
             with display.running(export):
                 return await export.run(display.progress)
+
+    def say_how_to_go_on() -> None:
+        if opened and opened[0].safe_rows:
+            display.interrupted(opened[0].safe_rows, request.resume_command(settings))
 
     try:
         report = run_until_interrupted(main())
     except (OmnichatError, OSError) as error:
         code = complain(error, as_json=settings.json)
-        if display.started and (note := read_note(request.out)) is not None and note.rows:
-            display.interrupted(note.rows, request.resume_command(settings))
+        say_how_to_go_on()
         raise typer.Exit(code) from None
     if report is None:
-        note = read_note(request.out) if display.started else None
-        if note is not None:
-            display.interrupted(note.rows, request.resume_command(settings))
+        say_how_to_go_on()
         raise typer.Exit(INTERRUPTED)
     display.report(report)
+    if report.incomplete:
+        raise typer.Exit(UNDECIDED)

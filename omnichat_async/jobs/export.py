@@ -1,95 +1,73 @@
-"""Export a stream to a file, so that it can be interrupted at any moment and gone on with."""
+"""Export a stream to a sink, so that it can be interrupted at any moment and gone on with."""
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
-import errno
+import time
+from concurrent.futures import ThreadPoolExecutor
 from functools import partial
-from pathlib import Path
-from typing import TYPE_CHECKING, Any
-
-import attrs
+from typing import TYPE_CHECKING, Any, Literal, TypeVar
 
 from omnichat_async.errors import InvalidRequest
-from omnichat_async.jobs.files import (
-    CsvFormat,
-    GrowingFile,
-    JsonlFormat,
-    Note,
-    RowFormat,
-    note_path,
-    read_note,
-    write_note,
-)
-from omnichat_async.jobs.streams import STREAMS, Stream, flat_columns, flatten, with_window
-from omnichat_async.windows import split, whole_range
+from omnichat_async.jobs.grouping import Group
+from omnichat_async.jobs.ledger import remaining
+from omnichat_async.jobs.report import ExportReport, Progress, report_of
+from omnichat_async.jobs.sinks import Sink, sink_for
+from omnichat_async.jobs.starting import Wish
+from omnichat_async.jobs.store import Store
+from omnichat_async.jobs.streams import STREAMS, Stream
+from omnichat_async.windows import Window, to_ms, whole_range
 
 if TYPE_CHECKING:
     import os
     from collections.abc import Callable
     from datetime import datetime
+    from pathlib import Path
 
-    from omnichat_async.calls import Page
     from omnichat_async.client import OmnichatClient
-    from omnichat_async.paging import Listing, WalkOptions
-    from omnichat_async.windows import Checkpoint, Window
+    from omnichat_async.jobs.starting import Start
+    from omnichat_async.paging import WalkOptions
+    from omnichat_async.walk import CertifiedWalk
 
-__all__ = ["Export", "ExportReport", "Progress"]
+__all__ = ["Export"]
 
+T = TypeVar("T")
+
+COMMIT_ROWS = 5_000
 COMMIT_S = 2.0
-"""Work that a crash may cost, in seconds."""
+"""Work that a crash may cost: what comes first."""
 
+ROW_BUDGET = 8_000
+"""Rows that may wait behind the range that is next: enough for 36 requests/s answered after 2 s."""
 
-@attrs.frozen(kw_only=True)
-class Progress:
-    """How far an export is: `rows` written, and the part `done` of the range, from 0 to 1."""
-
-    rows: int
-    done: float
-
-
-@attrs.frozen(kw_only=True)
-class ExportReport:
-    """What an export did. `rows` counts all of the file, `fresh_rows` those of this run;
-    `requests` were sent in `seconds`, and the server refused `throttled` of them (429). These
-    two count everything that shared the client's rate limiter meanwhile."""
-
-    path: Path
-    stream: str
-    window: Window
-    rows: int
-    fresh_rows: int
-    bytes: int
-    windows: int
-    requests: int
-    throttled: int
-    seconds: float
-
-    @property
-    def rate(self) -> float:
-        """Requests per second."""
-        return self.requests / self.seconds if self.seconds else 0.0
+SKEW_MS = 600_000
+"""How wrong this machine's clock may be without making a later run read more than it must."""
 
 
 class Export:
-    """One stream, over one range of time, into one ``.jsonl`` or ``.csv`` file.
+    """One stream, over one range of time, into one place.
 
     `stream` is messages, contacts, tagging-logs, report-messages or report-orders; `platform`
-    (needed) and `channel_id` filter the first two. `after` and `before` are aware datetimes or
-    epoch ms. An existing file is never touched unless `force` (start over) or `resume` (go on
-    after the last checkpoint, or start if there is nothing yet) says so; a checkpoint's own range
-    counts when `after` or `before` is None. Raises InvalidRequest for what does not fit, OSError
-    where no file can be.
+    (needed) and `channel_id` filter the first two. `out` is a file, whose suffix says what it
+    is (.jsonl, .jsonl.gz, .csv, .csv.gz, .parquet, .sqlite or .db), or a Sink. `after` and
+    `before` are aware datetimes or epoch ms.
 
-    Rows are the server's own objects, with every field it sent.
+    An export that was interrupted goes on with the same arguments, as if nothing had happened; a
+    time that is None is that of the interrupted run. What is finished is never touched unless
+    told: `resume` lets it be, `since_last` adds what is new since its watermark, and `force`
+    starts over. `on_incomplete` says whether a range that cannot be proved complete ends the
+    export with Incomplete ("raise"), or is written as it is and reported ("record").
+
+    Raises InvalidRequest for what does not fit, OSError where no file can be. Rows are the
+    server's own objects, with every field it sent.
     """
 
     def __init__(
         self,
         client: OmnichatClient,
         stream: str,
-        out: str | os.PathLike[str],
+        out: str | os.PathLike[str] | Sink,
         *,
         after: datetime | int | None = None,
         before: datetime | int | None = None,
@@ -97,180 +75,259 @@ class Export:
         channel_id: str | None = None,
         force: bool = False,
         resume: bool = False,
+        since_last: bool = False,
+        on_incomplete: Literal["raise", "record"] = "raise",
         options: WalkOptions | None = None,
     ) -> None:
         if stream not in STREAMS:
             raise InvalidRequest("stream", f"must be one of {', '.join(STREAMS)}", repr(stream))
         self.stream: Stream = STREAMS[stream]
-        self.path = Path(out)
-        self._client = client
-        self._format = _format_of(self.path, self.stream)
-        note = _existing(self.path, self.stream, force=force, resume=resume)
-        if note is not None:
-            after = note.window.after if after is None else after
-            before = note.window.before if before is None else before
-        if after is None or before is None:
-            raise InvalidRequest("after, before", "are needed to start an export", "none")
-        self.window = whole_range(after, before)
-        open_listing = partial(self.stream.listing, client, self.window, platform, channel_id)
-        self._listing: Listing[Any] = open_listing(options or {})
-        if note is not None:
-            _check_same(note, self.window, self._listing.checkpoint)
-            size = note.checkpoint.page_size
-            self._listing = open_listing(
-                {"page_size": size, **(options or {}), "resume_from": note.checkpoint}
+        self.stream.check_filters(platform, channel_id)
+        if force + resume + since_last > 1:
+            raise InvalidRequest("force, resume, since_last", "exclude each other", "several")
+        if on_incomplete not in {"raise", "record"}:
+            raise InvalidRequest("on_incomplete", "must be raise or record", repr(on_incomplete))
+        self._sink = _sink_of(out)
+        if since_last and self.stream.moves and not self._sink.upserts:
+            raise InvalidRequest(
+                "since_last",
+                f"needs a .sqlite file for {stream}: a row that has changed comes again, and only "
+                "there takes the place of its former version",
+                "a file that is appended to",
             )
-        self._note = note or Note(
-            stream=self.stream.name,
-            window=self.window,
-            bytes=0,
-            rows=0,
-            checkpoint=self._listing.checkpoint,
+        if after is not None and before is not None:
+            whole_range(after, before)
+        self._wish = Wish(
+            stream=self.stream,
+            params=_without_none(platform=platform, channel_id=channel_id),
+            after=None if after is None else to_ms("after", after),
+            before=None if before is None else to_ms("before", before),
+            force=force,
+            resume=resume,
+            since_last=since_last,
         )
-        self._done = 0.0
+        self._client = client
+        self._on_incomplete: Literal["raise", "record"] = on_incomplete
+        self._open_listing = partial(
+            self.stream.listing,
+            client,
+            platform=platform,
+            channel_id=channel_id,
+            options=options or {},
+        )
+        self._open_listing(Window(0, 1))  # so that wrong options are refused here
+        self._run: _Run | None = None
+
+    @property
+    def path(self) -> Path:
+        """The file, or what the sink calls its place."""
+        return self._sink.path
+
+    @property
+    def window(self) -> Window | None:
+        """The range; None while nobody knows, which ``run`` finds out."""
+        if self._run is not None:
+            return self._run.start.window
+        if self._wish.after is None or self._wish.before is None:
+            return None
+        return self._wish.window()
+
+    @property
+    def safe_rows(self) -> int:
+        """How many rows a run that ended early has made safe, with those of earlier runs."""
+        return 0 if self._run is None else self._run.rows
 
     async def run(self, on_progress: Callable[[Progress], None] | None = None) -> ExportReport:
-        """Write all rows. `on_progress` is called after every page, and at the end.
+        """Write all rows. `on_progress` is called as soon as the range is known, after every
+        range that was read, and at the end.
 
         On an error, a cancel or Ctrl-C, what is written stays and can be gone on with. Raises
-        OSError when the file cannot be written, and what the client's calls raise.
+        InvalidRequest if another query or version wrote what is there, Incomplete for a range
+        that cannot be proved complete, OSError when the disk fails, and what the client's calls
+        raise.
         """
-        loop = asyncio.get_running_loop()
-        start, before = loop.time(), self._client.limiter.stats()
-        # Noted before the file is touched, so that an export killed at once can be resumed.
-        await _in_thread(partial(write_note, self.path, self._note))
-        with contextlib.closing(GrowingFile(self.path, self._format, self._note)) as file:
+        with ThreadPoolExecutor(1, "omnichat-export") as thread:
+            store = Store(self._sink, self._wish)
+            self._run = None
             try:
-                await self._copy(file, on_progress or _ignore)
-                await _in_thread(file.finish)
-            except BaseException:
-                if not file.note.bytes and self.path.exists():
-                    # The file that was to be replaced is untouched: a resume must not cut it off.
-                    note_path(self.path).unlink(missing_ok=True)
-                raise
-        after = self._client.limiter.stats()
-        return ExportReport(
-            path=self.path,
-            stream=self.stream.name,
-            window=self.window,
-            rows=file.note.rows,
-            fresh_rows=file.note.rows - self._note.rows,
-            bytes=file.note.bytes,
-            windows=sum(1 for _ in split(self.window)),
-            requests=after.granted - before.granted,
-            throttled=after.refused - before.refused,
-            seconds=loop.time() - start,
-        )
+                start = await _in_thread(thread, store.open)
+                listing = self._open_listing(start.window)
+                borders = _borders(start, store.intent, self.stream.lookback)
+                left = remaining(start.window, [done.window for done in store.done], borders)
+                walk = listing.walk(
+                    ranges=left,
+                    horizon=start.horizon,
+                    row_budget=ROW_BUDGET,
+                    on_incomplete=self._on_incomplete,
+                )
+                self._run = run = _Run(
+                    thread=thread,
+                    store=store,
+                    start=start,
+                    walk=walk,
+                    client=self._client,
+                    group=Group(stream=self.stream, borders=borders, intent=store.intent),
+                    on_progress=on_progress or _ignore,
+                )
+                if store.job is None or not store.job.finished:
+                    await run.copy()
+                return run.report(self.path)
+            finally:
+                await _in_thread(thread, store.close)
 
-    async def _copy(self, file: GrowingFile, on_progress: Callable[[Progress], None]) -> None:
-        loop = asyncio.get_running_loop()
-        committed = loop.time()
-        async with contextlib.aclosing(self._listing.pages()) as pages:
+
+class _Run:
+    """One run of an export: leaves in, batches out."""
+
+    def __init__(
+        self,
+        *,
+        thread: ThreadPoolExecutor,
+        store: Store,
+        start: Start,
+        walk: CertifiedWalk,
+        client: OmnichatClient,
+        group: Group,
+        on_progress: Callable[[Progress], None],
+    ) -> None:
+        self.start = start
+        self._thread, self._store, self._walk = thread, store, walk
+        self._limiter = client.limiter
+        self._group = group
+        self._on_progress = on_progress
+        self._earlier = len(store.done)
+        self._peak_rows = 0
+        self._done = 0.0
+        self._limits_before = self._limiter.stats()
+        self._began = self._committed = time.monotonic()
+
+    @property
+    def rows(self) -> int:
+        """The rows that are safe."""
+        return sum(done.rows for done in self._store.done)
+
+    async def copy(self) -> None:
+        """Write all that is left."""
+        self._tell(None)
+        async with contextlib.aclosing(self._walk.leaves()) as leaves:
             try:
-                async for page in pages:
-                    rows = page.items
-                    if self.stream.per_window:
-                        rows = [with_window(row, page.window) for row in rows]
-                    file.write(rows, self._listing.checkpoint)
-                    self._done = max(self._done, self._reached(page, file.note.checkpoint))
-                    on_progress(Progress(rows=file.note.rows, done=self._done))
-                    if loop.time() - committed >= COMMIT_S:
-                        await _in_thread(file.commit)
-                        committed = loop.time()
+                async for leaf in leaves:
+                    if not self._group.takes(leaf, COMMIT_ROWS):
+                        await self._commit()
+                    self._group.add(leaf)
+                    self._tell(leaf.window)
+                    overdue = time.monotonic() - self._committed >= COMMIT_S
+                    if self._group.is_full(COMMIT_ROWS, overdue=overdue):
+                        await self._commit()
             except (Exception, asyncio.CancelledError):
                 with contextlib.suppress(OSError):
-                    await _in_thread(file.commit)
+                    await self._commit()
                 raise
-        on_progress(Progress(rows=file.note.rows, done=1.0))
+        await self._commit()
+        await _in_thread(self._thread, self._finish)
+        self._done = 1.0
+        self._tell(None)
 
-    def _reached(self, page: Page[Any], at: Checkpoint) -> float:
-        """The part of the range before `at`, taking rows as evenly spread in a window."""
-        if at.done or at.window is None or page.window is None:
-            return 1.0
-        reached = float(at.window)
-        if at.window == page.window.after and page.total:
-            part = min(1.0, page.number * at.size / page.total)
-            reached += part * (page.window.before - page.window.after)
-        return (reached - self.window.after) / (self.window.before - self.window.after)
+    async def _commit(self) -> None:
+        """Make the group durable. It is given up first: what failed once is not tried again."""
+        group, self._group = self._group, self._group.emptied()
+        self._committed = time.monotonic()
+        if group.window is None:
+            return
+        held = len(group.rows) + self._walk.stats.peak_rows
+        self._peak_rows = max(self._peak_rows, held)
+        await _in_thread(self._thread, partial(self._write, group))
+
+    def _write(self, group: Group) -> None:
+        assert group.window is not None
+        self._begin()
+        self._store.commit(group.window, group.rows, group.requests, group.certificates)
+
+    def _begin(self) -> None:
+        horizon = self._walk.horizon
+        assert horizon is not None  # it is known before the first leaf
+        self._store.begin(max(horizon, self.start.window.after), clamped=self._walk.clamped)
+
+    def _finish(self) -> None:
+        self._begin()
+        self._store.finish()
+
+    def _tell(self, window: Window | None) -> None:
+        """Call the caller back with how far this is."""
+        rows = self.rows + len(self._group.rows)
+        fresh = rows - sum(done.rows for done in self._store.done[: self._earlier])
+        seconds = time.monotonic() - self._began
+        rate = fresh / seconds if seconds else 0.0
+        left = self._walk.stats.rows_left
+        if window is not None and self._done < 1:
+            whole = self.start.window
+            end = max(window.before, self._walk.horizon or whole.before)
+            part = (window.before - whole.after) / (end - whole.after)
+            if left:
+                part = rows / (rows + left)
+            self._done = max(self._done, min(part, 1.0))
+        eta = left / rate if left and rate else None
+        self._on_progress(Progress(rows=rows, done=self._done, rate=rate, eta=eta, window=window))
+
+    def report(self, path: Path) -> ExportReport:
+        """What was done."""
+        store = self._store
+        assert store.job is not None
+        return report_of(
+            store.job,
+            store.done,
+            path,
+            fresh=store.done[self._earlier :],
+            walk=self._walk.stats,
+            before=self._limits_before,
+            after=self._limiter.stats(),
+            peak_rows=self._peak_rows,
+            seconds=time.monotonic() - self._began,
+        )
 
 
-async def _in_thread(work: Callable[[], None]) -> None:
+async def _in_thread(thread: ThreadPoolExecutor, work: Callable[[], T]) -> T:
     """Do `work` beside the event loop, and see it ended however often this is cancelled meanwhile.
 
     An error of `work` goes before the cancel.
     """
     # A future and not a task: a loop that is shut down cancels all tasks.
-    future = asyncio.get_running_loop().run_in_executor(None, work)
+    future = asyncio.get_running_loop().run_in_executor(thread, work)
     cancelled: asyncio.CancelledError | None = None
     while not future.done():
         try:
             await asyncio.wait({future})
         except asyncio.CancelledError as error:
             cancelled = error
-    future.result()
+    result = future.result()
     if cancelled is not None:
         raise cancelled
+    return result
+
+
+def _borders(start: Start, intent: Window | None, lookback: int) -> frozenset[int]:
+    """Where a range of the ledger must end: where a later run will begin to read again, and
+    around what may have been delivered."""
+    found: set[int] = set()
+    if lookback:
+        horizon = start.horizon
+        if horizon is None:
+            horizon = min(start.window.before, time.time_ns() // 1_000_000 - SKEW_MS)
+        found.add(horizon - lookback)
+    if intent is not None:
+        found |= {intent.after, intent.before}
+    return frozenset(found)
+
+
+def _sink_of(out: Any) -> Sink:
+    """`out` itself if it has what a sink has, otherwise the sink of that file."""
+    sink: Sink = out if hasattr(out, "write") else sink_for(out)
+    return sink
+
+
+def _without_none(**params: str | None) -> dict[str, str]:
+    return {name: value for name, value in params.items() if value is not None}
 
 
 def _ignore(_: Progress) -> None:
     """Nobody wants to know."""
-
-
-def _format_of(path: Path, stream: Stream) -> RowFormat:
-    suffix = path.suffix.lower()
-    if suffix == ".jsonl":
-        return JsonlFormat()
-    if suffix == ".csv":
-        return CsvFormat(flat_columns(stream), flatten)
-    raise InvalidRequest("out", "must end in .jsonl or .csv", repr(path.suffix))
-
-
-def _existing(path: Path, stream: Stream, *, force: bool, resume: bool) -> Note | None:
-    """The note to go on from, None to start; refused where a file would be overwritten."""
-    if force and resume:
-        raise InvalidRequest("force, resume", "exclude each other", "both")
-    if not path.parent.is_dir():
-        raise NotADirectoryError(errno.ENOTDIR, "no such folder", str(path.parent))
-    if path.exists() and not path.is_file():
-        raise OSError(errno.EINVAL, "not a file", str(path))
-    if force or not (path.exists() or (resume and note_path(path).exists())):
-        return None
-    if not resume:
-        raise InvalidRequest(
-            "out",
-            "must not exist yet (resume goes on with an interrupted export, force starts over)",
-            "an existing file",
-        )
-    note = read_note(path)
-    if note is None:
-        raise InvalidRequest(
-            "resume",
-            "needs the file's .checkpoint; without one it is finished (force starts over)",
-            "none",
-        )
-    if note.stream != stream.name:
-        raise InvalidRequest("resume", f"must be an export of {stream.name}", repr(note.stream))
-    length = path.stat().st_size if path.exists() else 0
-    if length < note.bytes:
-        raise InvalidRequest(
-            "resume",
-            f"{path.name} must hold the {note.bytes} bytes that its .checkpoint speaks of "
-            "(force starts over)",
-            f"{length} bytes",
-        )
-    return note
-
-
-def _check_same(note: Note, window: Window, start: Checkpoint) -> None:
-    """Refuse to go on with an export of something else."""
-    if note.window != window:
-        raise InvalidRequest(
-            "after, before",
-            f"must be left out, or be those of the export that is resumed ({note.window.start} to "
-            f"{note.window.end})",
-            f"{window.start} to {window.end}",
-        )
-    if note.checkpoint.query != start.query:
-        raise InvalidRequest(
-            "platform, channel_id", "must be those of the export that is resumed", "others"
-        )

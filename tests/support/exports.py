@@ -5,13 +5,18 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import csv
+import gzip
+import io
 import json
 import os
+import sqlite3
 import subprocess
 import sys
 import threading
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeAlias
+
+import pytest
 
 from omnichat_async.cli.app import run as run_cli
 from omnichat_async.windows import Window, split
@@ -20,8 +25,6 @@ from tests.sandbox.support import DAY_MS, START_MS, small
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    import pytest
-
     from omnichat_async.sandbox import Sandbox
 
 __all__ = [
@@ -29,6 +32,7 @@ __all__ = [
     "BEFORE",
     "RANGE",
     "ROOT",
+    "SINKS",
     "STREAM_NAMES",
     "Row",
     "arguments",
@@ -38,6 +42,10 @@ __all__ = [
     "in_process",
     "read_csv",
     "read_jsonl",
+    "read_parquet",
+    "read_rows",
+    "read_sqlite",
+    "same",
     "served",
     "truth",
 ]
@@ -48,6 +56,7 @@ ROOT = Path(__file__).parent.parent.parent
 AFTER, BEFORE = START_MS + DAY_MS // 3, START_MS + 17 * DAY_MS
 """The range that is exported: two whole windows and a part of one."""
 RANGE = ["--after", str(AFTER), "--before", str(BEFORE)]
+SINKS = ["jsonl", "jsonl.gz", "csv", "csv.gz", "parquet", "sqlite"]
 STREAM_NAMES = {
     "messages": "messages",
     "contacts": "contacts",
@@ -99,17 +108,50 @@ def truth(sandbox: Sandbox, stream: str, platform: str | None = "whatsapp") -> l
     return list(sandbox.rows(name, AFTER, BEFORE, chosen))
 
 
+def same(one: list[Row], other: list[Row]) -> bool:
+    """Whether two lists hold equal rows, each as often as the other: rows of one moment have no
+    order."""
+    return sorted(map(json.dumps, one)) == sorted(map(json.dumps, other))
+
+
 def read_jsonl(path: Path) -> list[Row]:
-    """The rows of a .jsonl file, each line of which ends."""
-    *lines, rest = path.read_bytes().split(b"\n")
+    """The rows of a .jsonl file, packed or not, each line of which ends."""
+    *lines, rest = _unpacked(path).split(b"\n")
     assert rest == b""
     return [json.loads(line) for line in lines]
 
 
 def read_csv(path: Path) -> list[dict[str, str]]:
-    """The rows of a .csv file, by column."""
-    with path.open(encoding="utf-8", newline="") as file:
-        return list(csv.DictReader(file, strict=True))
+    """The rows of a .csv file, packed or not, by column."""
+    text = io.StringIO(_unpacked(path).decode(), newline="")
+    return list(csv.DictReader(text, strict=True))
+
+
+def _unpacked(path: Path) -> bytes:
+    data = path.read_bytes()
+    return gzip.decompress(data) if path.suffix == ".gz" else data
+
+
+def read_parquet(path: Path) -> list[Row]:
+    """The rows of a .parquet folder as the server sent them."""
+    parquet = pytest.importorskip("pyarrow.parquet", reason="pip install pyarrow")
+    return [json.loads(raw) for raw in parquet.read_table(path)["raw"].to_pylist()]
+
+
+def read_sqlite(path: Path, stream: str = "messages") -> list[Row]:
+    """The rows of a table of an .sqlite file as the server sent them."""
+    with contextlib.closing(sqlite3.connect(path)) as database:
+        table = stream.replace("-", "_")
+        return [json.loads(raw) for (raw,) in database.execute(f"SELECT raw FROM {table}")]
+
+
+def read_rows(path: Path, stream: str = "messages") -> list[Row]:
+    """The rows of an export that keeps them as the server sent them."""
+    if path.suffix == ".parquet":
+        return read_parquet(path)
+    if path.suffix == ".sqlite":
+        return read_sqlite(path, stream)
+    return read_jsonl(path)
 
 
 def arguments(sandbox: Sandbox, stream: str, out: Path, *more: str) -> list[str]:

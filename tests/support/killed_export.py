@@ -1,7 +1,8 @@
 """An export that is killed just before its n-th step on the disk.
 
 ``python -m tests.support.killed_export BASE_URL TOKEN FILE AFTER BEFORE N`` exports messages,
-commits after every page, and goes on if there is something to go on with.
+commits after every range, and goes on if there is something to go on with. Without N (0) it runs
+to its end, unless somebody else kills it.
 """
 
 from __future__ import annotations
@@ -21,8 +22,13 @@ from omnichat_async.jobs import export as export_module
 if TYPE_CHECKING:
     from types import FrameType
 
-STEPS = frozenset({"FileIO.write", "FileIO.truncate", "fsync", "open", "replace", "unlink"})
-"""The C functions that change a file or its folder, by qualified name."""
+STEPS = frozenset(
+    {
+        *("FileIO.write", "FileIO.truncate", "BufferedWriter.flush", "fsync", "open", "replace"),
+        *("unlink", "mkdir", "flock", "Connection.execute", "Connection.executemany"),
+    }
+)
+"""The C functions that change a file, its folder or a database, by qualified name."""
 
 
 def kill_before(step: int) -> None:
@@ -40,6 +46,7 @@ def kill_before(step: int) -> None:
 async def main(base_url: str, token: str, out: str, after: int, before: int, step: int) -> None:
     """Export until killed."""
     export_module.COMMIT_S = 0.0
+    export_module.COMMIT_ROWS = 1
     async with OmnichatClient(token, base_url=base_url, limiter=RateLimiter(None)) as client:
         export = Export(
             client,
@@ -50,7 +57,8 @@ async def main(base_url: str, token: str, out: str, after: int, before: int, ste
             platform="whatsapp",
             resume=True,
         )
-        kill_before(step)
+        if step:
+            kill_before(step)
         await export.run()
         sys.setprofile(None)
 

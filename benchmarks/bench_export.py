@@ -1,0 +1,161 @@
+"""Exports: rows per second and peak memory, beside a plain loop that writes JSON lines.
+
+    python -m benchmarks.bench_export [--smoke]
+
+The sandbox runs in another process, without a rate limit; each export in one of its own, whose
+peak resident memory is measured. Parquet: a million rows, and a tenth of them, so that growth
+would show.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import json
+import resource
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import aiohttp
+import attrs
+
+from benchmarks.bench_paging import END, PAGE, WEEK, WEEKS, sandbox
+from omnichat_async import OmnichatClient
+from omnichat_async.limits import RateLimiter
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Coroutine
+
+    from benchmarks.bench_paging import Server
+
+MEMORY_BAR_MB = 150.0
+GROWTH_BAR_MB = 25.0
+START = END - WEEKS * WEEK
+
+
+@attrs.frozen
+class Measured:
+    """One export by one process."""
+
+    rows: int
+    seconds: float
+    peak_mb: float
+    size_mb: float
+
+
+# ---- what is measured, in a process of its own -------------------------------------------------
+
+
+async def sdk(url: str, token: str, out: Path) -> int:
+    """Export with the SDK."""
+    from omnichat_async.jobs import Export
+
+    async with OmnichatClient(token, base_url=url, limiter=RateLimiter(None)) as client:
+        export = Export(client, "messages", out, after=START, before=END, platform="line")
+        return (await export.run()).rows
+
+
+async def plain(url: str, token: str, out: Path) -> int:
+    """What one would write without it: page after page, week after week, JSON lines."""
+    found = 0
+    headers = {"Authorization": f"Bearer {token}"}
+    async with aiohttp.ClientSession(headers=headers) as session:
+        with out.open("w", encoding="utf-8") as file:
+            for after in range(START, END, WEEK):
+                page, length = 0, PAGE
+                while length == PAGE:
+                    page += 1
+                    params: dict[str, str | int] = {"platform": "line", "page": page}
+                    params |= {"after": after, "before": after + WEEK, "pageSize": PAGE}
+                    async with session.get(f"{url}/messages", params=params) as response:
+                        response.raise_for_status()
+                        rows = (await response.json())["content"]
+                    length = len(rows)
+                    found += length
+                    for row in rows:
+                        file.write(json.dumps(row, ensure_ascii=False) + "\n")
+    return found
+
+
+WAYS: dict[str, Callable[[str, str, Path], Coroutine[Any, Any, int]]] = {"sdk": sdk, "plain": plain}
+
+
+def run_one(way: str, url: str, token: str, out: Path) -> None:
+    """Be the process that is measured."""
+    start = time.perf_counter()
+    rows = asyncio.run(WAYS[way](url, token, out))
+    seconds = time.perf_counter() - start
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    per_mb = 1e6 if sys.platform == "darwin" else 1e3
+    files = out.iterdir() if out.is_dir() else [out]
+    size = sum(each.stat().st_size for each in files) / 1e6
+    print(json.dumps(attrs.asdict(Measured(rows, seconds, peak / per_mb, size))))
+
+
+# ---- measuring ---------------------------------------------------------------------------------
+
+
+async def measured(server: Server, way: str, out: Path) -> Measured:
+    """Run one way to its end in a process of its own, and print what it took."""
+    process = await asyncio.create_subprocess_exec(
+        *(sys.executable, "-m", "benchmarks.bench_export", "--one", way),
+        *(server.url, server.token, str(out)),
+        stdout=subprocess.PIPE,
+    )
+    said, _ = await process.communicate()
+    if process.returncode:
+        raise SystemExit(f"{way} to {out.name} failed")
+    got = Measured(**json.loads(said))
+    name = "plain aiohttp + json" if way == "plain" else f"Export {''.join(out.suffixes)}"
+    print(
+        f"  {name:<24}{got.rows:>10,} rows{got.seconds:>8.1f} s{got.rows / got.seconds:>9,.0f}"
+        f" rows/s{got.peak_mb:>7.0f} MB peak{got.size_mb:>8.1f} MB written",
+        flush=True,
+    )
+    return got
+
+
+async def compare(rows: int, suffixes: list[str]) -> list[Measured]:
+    """All ways over the same rows."""
+    print(f"{rows:,} messages in {WEEKS} weeks, no rate limit")
+    with tempfile.TemporaryDirectory() as folder:
+        async with sandbox(rows=rows, limit=None) as server:
+            found = [await measured(server, "plain", Path(folder) / "plain.jsonl")]
+            found += [
+                await measured(server, "sdk", Path(folder) / f"rows{suffix}") for suffix in suffixes
+            ]
+    return found
+
+
+async def measure(smoke: bool) -> bool:
+    """All of it; whether every row arrived and memory kept its bar."""
+    many, few = (60_000, 20_000) if smoke else (1_000_000, 100_000)
+    others = [] if smoke else [".jsonl", ".csv", ".sqlite"]
+    small = await compare(few, [*others, ".parquet"])
+    large = await compare(many, [".parquet"])
+    complete = all(each.rows == few for each in small) and all(each.rows == many for each in large)
+    peak, growth = large[-1].peak_mb, large[-1].peak_mb - small[-1].peak_mb
+    print(f"  parquet: peak {peak:.0f} MB (bar {MEMORY_BAR_MB:g}), growth {growth:.0f} MB "
+          f"(bar {GROWTH_BAR_MB:g}), {'complete' if complete else 'ROWS MISSING'}")  # fmt: skip
+    return complete and peak <= MEMORY_BAR_MB and growth <= GROWTH_BAR_MB
+
+
+def main() -> int:
+    """Measure and print; 1 if a bar is missed."""
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.bench_export")
+    parser.add_argument("--smoke", action="store_true", help="less of everything")
+    parser.add_argument("--one", nargs=4, help=argparse.SUPPRESS)
+    given = parser.parse_args()
+    if given.one is not None:
+        way, url, token, out = given.one
+        run_one(way, url, token, Path(out))
+        return 0
+    return 0 if asyncio.run(measure(given.smoke)) else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())

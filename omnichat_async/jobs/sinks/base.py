@@ -1,0 +1,109 @@
+"""What a sink is: where the rows of an export go."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+from typing import TYPE_CHECKING, Any, Protocol
+
+import attrs
+
+if TYPE_CHECKING:
+    import sqlite3
+    from collections.abc import Iterator, Sequence
+    from pathlib import Path
+
+    from omnichat_async.jobs.ledger import Done, Job
+    from omnichat_async.jobs.streams import Stream
+    from omnichat_async.windows import Window
+
+__all__ = ["Batch", "Receipt", "Sink", "about", "beside", "sync_folder"]
+
+
+@attrs.frozen(kw_only=True)
+class Batch:
+    """All rows of one range of one job, as the server sent them, ordered by time."""
+
+    job: str
+    stream: Stream
+    window: Window
+    rows: list[Any]
+
+    @property
+    def key(self) -> str:
+        """A name for job and range. A batch that is delivered again has the same."""
+        return f"{self.job}-{self.window.after}-{self.window.before}"
+
+
+@attrs.frozen(kw_only=True)
+class Receipt:
+    """What a sink wants to find again: where its file ends now, or a part's size and name, and
+    the SHA-256 of the batch's bytes."""
+
+    bytes: int = 0
+    part: str | None = None
+    sha256: str | None = None
+
+
+class Sink(Protocol):
+    """Where the rows of an export go. Inherit from it, or just have all of this.
+
+    All methods are called in one thread that is not the event loop's, so they may block, and
+    one at a time. `path` is what people look at; `checkpoint` is the SQLite file that says which
+    ranges are done. `upserts` says that a row written again takes the place of its former
+    version, `shared` that several streams and ranges may go to the same `path`, and
+    `delivers` that a batch cannot be taken back once ``write`` was called.
+    """
+
+    path: Path
+    checkpoint: Path
+    upserts: bool = False
+    shared: bool = False
+    delivers: bool = False
+
+    def open(
+        self, job: Job, stream: Stream, done: Sequence[Done], database: sqlite3.Connection
+    ) -> None:
+        """Get ready to go on behind `done`, the ranges whose rows are safe. Whatever else there
+        is of this job must go before the first ``write`` returns. `database` is the connection
+        to `checkpoint`: what is written to it is in the transaction that notes the range."""
+        ...
+
+    def write(self, batch: Batch) -> Receipt:
+        """Make a batch durable. It counts only when the range is noted after that: after a
+        crash in between, ``open`` is called without it."""
+        ...
+
+    def finish(self) -> None:
+        """Nothing is left to write."""
+        ...
+
+    def close(self) -> None:
+        """Let go of everything, after a success, an error or a cancel."""
+        ...
+
+
+def beside(path: Path, suffix: str) -> Path:
+    """The file of this name and one more suffix."""
+    return path.with_name(path.name + suffix)
+
+
+@contextlib.contextmanager
+def about(path: Path) -> Iterator[None]:
+    """Put a file's name on an error of the disk, which often has none or another one's."""
+    try:
+        yield
+    except OSError as error:
+        error.filename = str(path)
+        raise
+
+
+def sync_folder(folder: Path) -> None:
+    """Make a rename durable. Windows cannot open a folder, and needs no such thing."""
+    if os.name == "nt":  # pragma: no cover
+        return
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

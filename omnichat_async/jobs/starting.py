@@ -1,0 +1,165 @@
+"""Where an export begins: anew, where an earlier run of it stopped, or at its watermark."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import attrs
+
+from omnichat_async.errors import InvalidRequest
+from omnichat_async.jobs.ledger import Job, query_name
+from omnichat_async.windows import Window, whole_range
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from omnichat_async.jobs.ledger import Done
+    from omnichat_async.jobs.streams import Stream
+
+__all__ = ["Start", "Wish", "kept_behind", "start_of"]
+
+
+@attrs.frozen(kw_only=True)
+class Wish:
+    """What an export is asked for. A time that is None is that of the run it goes on with."""
+
+    stream: Stream
+    params: Mapping[str, str]
+    after: int | None
+    before: int | None
+    force: bool = False
+    resume: bool = False
+    since_last: bool = False
+
+    @property
+    def query(self) -> str:
+        """The name of stream and filters."""
+        return query_name(self.stream.name, self.params)
+
+    def window(self) -> Window:
+        """The range asked for, where one is needed."""
+        if self.after is None or self.before is None:
+            raise InvalidRequest("after, before", "are needed to start an export", "none")
+        return whole_range(self.after, self.before)
+
+    def fits(self, window: Window) -> bool:
+        """Whether the times that are given are those of `window`."""
+        return self.after in {None, window.after} and self.before in {None, window.before}
+
+
+@attrs.frozen(kw_only=True)
+class Start:
+    """How to begin: the range, the earlier `job` to go on with, whether it is to be `extended`
+    to a later end, and the jobs a new one `replaces`."""
+
+    window: Window
+    job: Job | None = None
+    extended: bool = False
+    replaces: Sequence[Job] = ()
+
+    @property
+    def horizon(self) -> int | None:
+        """The kept one of a run that goes on; a run with a new end takes its own."""
+        return None if self.job is None or self.extended else self.job.horizon
+
+
+def start_of(wish: Wish, jobs: Sequence[Job], *, shared: bool, exists: bool) -> Start:
+    """How to begin, given the jobs of the ledger, the latest last.
+
+    `shared` says that other queries may be in the same place, `exists` that there is something
+    in it. Raises InvalidRequest where a wish does not fit what is there.
+    """
+    mine = [job for job in jobs if job.query == wish.query]
+    if wish.force:
+        return _anew(wish, jobs, shared=shared)
+    if jobs and not mine and not shared:
+        raise InvalidRequest(
+            "out",
+            f"must be of this query: stream, platform, channel_id (it is an export of "
+            f"{jobs[-1].stream}; force starts over)",
+            "an export of another one",
+        )
+    if wish.since_last and mine:
+        return _since(wish, mine[-1])
+    job = _job_of(wish, mine, shared=shared)
+    if job is not None:
+        if job.finished and not (wish.resume or wish.since_last):
+            raise _exists()
+        return Start(window=job.window, job=job)
+    if exists and not shared:
+        if wish.resume or wish.since_last:
+            raise InvalidRequest(
+                "resume", "needs the file's .checkpoint (force starts over)", "a file without one"
+            )
+        raise _exists()
+    return _anew(wish, jobs, shared=shared)
+
+
+def _anew(wish: Wish, jobs: Sequence[Job], *, shared: bool) -> Start:
+    window = wish.window()
+    replaces = [job for job in jobs if not shared or _is_same(job, wish, window)]
+    if shared and not wish.stream.key:
+        for job in jobs:
+            overlap = job.window.after < window.before and window.after < job.window.before
+            if job.stream == wish.stream.name and overlap and job not in replaces:
+                raise InvalidRequest(
+                    "after, before",
+                    f"must not overlap a range of {job.stream} that is in this database already, "
+                    "or rows without an id would be there twice (use since_last, or another file)",
+                    f"{window.start} to {window.end}",
+                )
+    return Start(window=window, replaces=replaces)
+
+
+def _is_same(job: Job, wish: Wish, window: Window) -> bool:
+    return job.query == wish.query and job.window == window
+
+
+def _since(wish: Wish, job: Job) -> Start:
+    """Go on from the watermark; a run that was interrupted is ended first."""
+    if wish.after not in {None, job.window.after}:
+        raise _other_range(wish, job)
+    if not job.finished or wish.before is None or wish.before <= job.horizon:
+        return Start(window=job.window, job=job)
+    return Start(window=whole_range(job.window.after, wish.before), job=job, extended=True)
+
+
+def _job_of(wish: Wish, mine: Sequence[Job], *, shared: bool) -> Job | None:
+    """The earlier run that is meant, if there is one."""
+    fitting = [job for job in mine if wish.fits(job.window)]
+    unfinished = [job for job in fitting if not job.finished]
+    for job in [*reversed(unfinished), *reversed(fitting)]:
+        return job
+    if mine and not shared:
+        raise _other_range(wish, mine[-1])
+    return None
+
+
+def kept_behind(job: Job, done: Sequence[Done], lookback: int) -> list[Done]:
+    """The done ranges that still count for a run that goes on `lookback` ms before the watermark
+    of `job`: whole ranges, up to the first that reaches beyond."""
+    point = job.horizon - lookback
+    kept = []
+    for each in done:
+        if each.window.before > point:
+            break
+        kept.append(each)
+    return kept
+
+
+def _exists() -> InvalidRequest:
+    return InvalidRequest(
+        "out",
+        "must not exist yet (since_last adds what is new to a finished export, force starts over)",
+        "a finished export or another file",
+    )
+
+
+def _other_range(wish: Wish, job: Job) -> InvalidRequest:
+    given = " to ".join("none" if t is None else str(t) for t in (wish.after, wish.before))
+    return InvalidRequest(
+        "after, before",
+        f"must be left out, or be those of the export that is there ({job.window.start} to "
+        f"{job.window.end}, epoch ms {job.window.after} to {job.window.before}; force starts over)",
+        given,
+    )

@@ -1,0 +1,146 @@
+"""The one place where an export changes anything: lock, ledger and sink, a batch at a time.
+
+All of it runs in a worker thread. A commit is one transaction of the ledger: the sink makes the
+rows durable inside it, and the range counts once it has ended.
+"""
+
+from __future__ import annotations
+
+import contextlib
+from typing import TYPE_CHECKING, Any
+
+import attrs
+
+from omnichat_async.errors import InvalidRequest
+from omnichat_async.jobs.ledger import Done, Job, Ledger, query_name
+from omnichat_async.jobs.lock import FileLock
+from omnichat_async.jobs.sinks.base import Batch, about, beside
+from omnichat_async.jobs.starting import kept_behind, start_of
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from omnichat_async.jobs.sinks import Sink
+    from omnichat_async.jobs.starting import Start, Wish
+    from omnichat_async.jobs.streams import Stream
+    from omnichat_async.windows import Window
+
+__all__ = ["Store", "peek"]
+
+
+class Store:
+    """What an export has on the disk, from ``open`` to ``close``."""
+
+    def __init__(self, sink: Sink, wish: Wish) -> None:
+        self._sink, self._wish = sink, wish
+        self._lock = FileLock(beside(sink.path, ".lock"))
+        self._ledger: Ledger | None = None
+        self._opened = False
+        self.job: Job | None = None
+        self.done: list[Done] = []
+        self.intent: Window | None = None
+
+    def open(self) -> Start:
+        """Take the lock, and find out where to begin. Nothing is changed."""
+        with about(self._sink.path):
+            self._lock.acquire()
+        self._ledger = self._read_ledger()
+        self._start = start = start_of(
+            self._wish,
+            self._ledger.jobs(),
+            shared=self._sink.shared,
+            exists=self._sink.path.exists() and self._sink.path != self._sink.checkpoint,
+        )
+        if start.job is not None:
+            self.done = self._ledger.done(start.job)
+            self.intent = self._ledger.intent(start.job)
+            if start.extended:
+                self.done = kept_behind(start.job, self.done, self._wish.stream.lookback)
+            else:
+                self.job = start.job
+                self._open_sink()
+        return start
+
+    def begin(self, horizon: int, *, clamped: bool) -> None:
+        """Keep the job, now that its horizon is known; does nothing if it is kept already."""
+        if self.job is not None:
+            return
+        assert self._ledger is not None
+        start = self._start
+        job = Job(
+            stream=self._wish.stream.name,
+            params=self._wish.params,
+            window=start.window,
+            horizon=horizon,
+            clamped=clamped,
+        )
+        if start.job is not None:
+            self._ledger.extend(start.job, job, self.done)
+        else:
+            self._ledger.start(job, instead_of=start.replaces)
+        self.job = job
+        self._open_sink()
+
+    def commit(
+        self, window: Window, rows: list[Any], requests: int, certificates: Mapping[str, int]
+    ) -> None:
+        """Make all rows of a range durable, and note that they are."""
+        assert self._ledger is not None
+        assert self.job is not None
+        batch = Batch(job=self.job.id, stream=self._wish.stream, window=window, rows=rows)
+        if self._sink.delivers:
+            self._ledger.intend(self.job, window)
+        with self._ledger.transaction():
+            receipt = self._sink.write(batch)
+            done = Done(
+                window=window,
+                rows=len(rows),
+                requests=requests,
+                certificates=certificates,
+                **attrs.asdict(receipt),
+            )
+            self._ledger.add(self.job, done)
+        self.done.append(done)
+
+    def finish(self) -> None:
+        """Nothing is left to do for this job."""
+        assert self._ledger is not None
+        assert self.job is not None
+        self._sink.finish()
+        self._ledger.finish(self.job)
+
+    def close(self) -> None:
+        """Let go of everything; what is committed stays."""
+        with contextlib.ExitStack() as stack:
+            stack.callback(self._lock.release)
+            if self._ledger is not None:
+                stack.callback(self._ledger.close)
+            if self._opened:
+                stack.callback(self._sink.close)
+
+    def _read_ledger(self) -> Ledger:
+        path = self._sink.checkpoint
+        try:
+            return Ledger(path)
+        except InvalidRequest:
+            if self._sink.shared or not self._wish.force:
+                raise
+        for suffix in ("", "-wal", "-shm"):  # of no account for an export that starts over
+            beside(path, suffix).unlink(missing_ok=True)
+        return Ledger(path)
+
+    def _open_sink(self) -> None:
+        assert self._ledger is not None
+        assert self.job is not None
+        self._opened = True
+        self._sink.open(self.job, self._wish.stream, self.done, self._ledger.database)
+
+
+def peek(sink: Sink, stream: Stream, params: Mapping[str, str]) -> Job | None:
+    """The latest run of this query in the sink's checkpoint, an unfinished one first."""
+    if not sink.checkpoint.exists():
+        return None
+    with contextlib.closing(Ledger(sink.checkpoint)) as ledger:
+        query = query_name(stream.name, params)
+        mine = [job for job in ledger.jobs() if job.query == query]
+    return next((job for job in reversed(mine) if not job.finished), mine[-1] if mine else None)

@@ -1,0 +1,277 @@
+"""Sinks: what each one keeps, what reads it, and what a user's own one has to do."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import json
+import sqlite3
+import subprocess
+import sys
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from omnichat_async import OmnichatClient, RateLimiter
+from omnichat_async.jobs import STREAMS, Batch, CallbackSink, Export, Receipt, Sink
+from omnichat_async.jobs import export as export_module
+from omnichat_async.jobs.ledger import Done, Job, Ledger
+from omnichat_async.jobs.sinks.sqlite import SqliteSink
+from omnichat_async.windows import Window
+from tests.sandbox.support import small
+from tests.support.exports import AFTER, BEFORE, STREAM_NAMES, same, truth
+from tests.support.run import run
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from pathlib import Path
+
+    from omnichat_async.sandbox import Sandbox
+
+
+async def export(sandbox: Sandbox, out: Any, stream: str = "messages", **options: Any) -> Any:
+    """Export RANGE from a running sandbox."""
+    if STREAMS[stream].by_platform:
+        options["platform"] = "whatsapp"
+    async with OmnichatClient(
+        sandbox.token, base_url=sandbox.url, limiter=RateLimiter(None)
+    ) as client:
+        return await Export(client, stream, out, after=AFTER, before=BEFORE, **options).run()
+
+
+def exported(sandbox: Sandbox, out: Any, stream: str = "messages", **options: Any) -> Any:
+    async def main() -> Any:
+        async with sandbox:
+            return await export(sandbox, out, stream, **options)
+
+    return run(main())
+
+
+# ---- parquet -----------------------------------------------------------------------------------
+
+
+def test_duckdb_pandas_and_polars_read_the_folder(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    duckdb = pytest.importorskip("duckdb", reason="pip install duckdb")
+    pandas = pytest.importorskip("pandas", reason="pip install pandas")
+    polars = pytest.importorskip("polars", reason="pip install polars")
+    monkeypatch.setattr(export_module, "COMMIT_ROWS", 1)  # so that there are several parts
+    sandbox, out = small(rows=2000), tmp_path / "rows.parquet"
+    exported(sandbox, out)
+    rows = truth(sandbox, "messages")
+    assert len(list(out.iterdir())) > 1
+    first = min(row["time"] for row in rows)
+    found = duckdb.sql(f"SELECT count(*), epoch_ms(min(time)), count(DISTINCT id) FROM '{out}'")
+    assert found.fetchall() == [(len(rows), first, len(rows))]
+    frame = pandas.read_parquet(out)
+    assert len(frame) == len(rows)
+    assert str(frame["time"].dtype) == "datetime64[ms, UTC]"
+    assert frame["time"].min() == pandas.Timestamp(first, unit="ms", tz="UTC")
+    table = polars.read_parquet(out)
+    assert table.schema["time"] == polars.Datetime("ms", "UTC")
+    assert sorted(table["id"]) == sorted(row["id"] for row in rows)
+    assert set(table["channel_platform"]) == {"whatsapp"}
+
+
+@pytest.mark.parametrize("stream", STREAM_NAMES)
+def test_the_schema_is_the_same_whatever_the_rows_hold(tmp_path: Path, stream: str) -> None:
+    parquet = pytest.importorskip("pyarrow.parquet", reason="pip install pyarrow")
+    for rows in (0, 500):
+        exported(small(rows=rows), tmp_path / f"{rows}.parquet", stream)
+    empty, full = (parquet.read_table(tmp_path / f"{rows}.parquet") for rows in (0, 500))
+    assert empty.schema == full.schema
+    assert full.num_rows > 0
+    assert empty.num_rows == 0 or stream == "report-messages"
+    times = {field.name: str(field.type) for field in full.schema if "timestamp" in str(field.type)}
+    if stream == "tagging-logs":
+        assert times == {"time": "timestamp[ms]"}  # the API sends it without a zone
+    else:
+        assert times
+        assert set(times.values()) == {"timestamp[ms, tz=UTC]"}
+    for name in times:
+        assert full[name].null_count < full.num_rows or name == "unsubscribedAt"
+
+
+def test_the_manifest_names_the_parts_that_count(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(export_module, "COMMIT_ROWS", 1)
+    out = tmp_path / "rows.parquet"
+    report = exported(small(rows=2000), out)
+    manifest = json.loads((tmp_path / "rows.parquet.manifest.json").read_text())
+    assert manifest["rows"] == report.rows == sum(part["rows"] for part in manifest["parts"])
+    assert {part["file"] for part in manifest["parts"]} == {each.name for each in out.iterdir()}
+    assert (manifest["stream"], manifest["horizon"]) == ("messages", BEFORE)
+
+
+def test_a_missing_extra_is_one_sentence(tmp_path: Path) -> None:
+    code = (
+        "import sys; sys.modules['pyarrow'] = None\n"
+        "from omnichat_async.jobs.sinks import sink_for\n"
+        "sink_for(sys.argv[1])\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code, str(tmp_path / "x.parquet")],
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    assert done.stderr.endswith(
+        "ConfigurationError: a .parquet file needs the extra: "
+        "pip install 'omnichat_async[parquet]'\n"
+    )
+
+
+# ---- SQLite ------------------------------------------------------------------------------------
+
+
+def test_a_table_has_typed_columns_and_the_whole_row(tmp_path: Path) -> None:
+    sandbox, out = small(rows=500), tmp_path / "rows.sqlite"
+    exported(sandbox, out, "contacts")
+    with contextlib.closing(sqlite3.connect(out)) as database:
+        kinds = {row[1]: row[2] for row in database.execute("PRAGMA table_info(contacts)")}
+        found = database.execute(
+            "SELECT id, channel_platform, updatedAt, status, raw FROM contacts ORDER BY id"
+        ).fetchall()
+    assert (kinds["updatedAt"], kinds["name"], kinds["raw"]) == ("INTEGER", "TEXT", "TEXT")
+    expected = sorted(truth(sandbox, "contacts"), key=lambda row: str(row["id"]))
+    assert [row[:4] for row in found] == [
+        (row["id"], row["channel"]["platform"], row.get("updatedAt"), row["status"])
+        for row in expected
+    ]
+    assert [json.loads(row[4]) for row in found] == expected
+
+
+def test_of_two_versions_the_newer_one_stays(tmp_path: Path) -> None:
+    stream = STREAMS["contacts"]
+    job = Job(stream="contacts", params={}, window=Window(0, 10), horizon=10)
+    ledger, sink = Ledger(tmp_path / "x.db"), SqliteSink(tmp_path / "x.db")
+    ledger.start(job)
+    sink.open(job, stream, [], ledger.database)
+    for version in (5, 7, 6, None, 3):
+        rows = [{"id": "a", "updatedAt": version}]
+        with ledger.transaction():
+            sink.write(Batch(job=job.id, stream=stream, window=job.window, rows=rows))
+        held = ledger.database.execute("SELECT updatedAt FROM contacts").fetchall()
+        assert held == [{5: (5,), 7: (7,), 6: (7,), None: (None,), 3: (3,)}[version]]
+    ledger.close()
+
+
+def test_equal_rows_without_an_id_are_two_events(tmp_path: Path) -> None:
+    stream = STREAMS["tagging-logs"]
+    job = Job(stream=stream.name, params={}, window=Window(0, 10), horizon=10)
+    ledger, sink = Ledger(tmp_path / "x.db"), SqliteSink(tmp_path / "x.db")
+    ledger.start(job)
+    sink.open(job, stream, [], ledger.database)
+    with ledger.transaction():
+        sink.write(Batch(job=job.id, stream=stream, window=job.window, rows=[{"tag": "a"}] * 2))
+    assert ledger.database.execute("SELECT tag FROM tagging_logs").fetchall() == [("a",)] * 2
+    ledger.close()
+
+
+# ---- a callback --------------------------------------------------------------------------------
+
+
+def test_a_callback_gets_every_row_once_if_nothing_fails(tmp_path: Path) -> None:
+    sandbox = small(rows=2000)
+    batches: list[Batch] = []
+
+    async def deliver(batch: Batch) -> None:
+        await asyncio.sleep(0)
+        batches.append(batch)
+
+    async def main() -> None:
+        async with sandbox:
+            await export(sandbox, CallbackSink(deliver, checkpoint=tmp_path / "x.checkpoint"))
+
+    run(main())
+    assert same([row for batch in batches for row in batch.rows], truth(sandbox, "messages"))
+    assert (batches[0].window.after, batches[-1].window.before) == (AFTER, BEFORE)
+
+
+def test_a_failed_delivery_comes_again_with_the_same_key(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Even if other leaves would be put together by then."""
+    monkeypatch.setattr(export_module, "COMMIT_S", 0.0)
+    sandbox = small(rows=2000)
+    kept: dict[str, list[Any]] = {}
+    failed: list[str] = []
+
+    async def deliver(batch: Batch) -> None:
+        if len(kept) == 1 and not failed:
+            failed.append(batch.key)
+            raise ConnectionError("the receiver is down")
+        kept[batch.key] = batch.rows
+
+    async def main() -> None:
+        async with sandbox:
+            with pytest.raises(ConnectionError):
+                await export(sandbox, CallbackSink(deliver, checkpoint=tmp_path / "x"))
+            monkeypatch.setattr(export_module, "COMMIT_S", 1e9)
+            await export(sandbox, CallbackSink(deliver, checkpoint=tmp_path / "x"))
+
+    run(main())
+    assert failed[0] in kept
+    assert len(kept) == 3
+    assert same([row for rows in kept.values() for row in rows], truth(sandbox, "messages"))
+
+
+# ---- a user's own ------------------------------------------------------------------------------
+
+
+class Counts:
+    """The least that a sink needs: what the protocol says, without inheriting anything."""
+
+    upserts = shared = delivers = False
+
+    def __init__(self, folder: Path) -> None:
+        self.path = folder / "counts"
+        self.checkpoint = folder / "counts.checkpoint"
+        self.calls: list[str] = []
+        self.rows = 0
+
+    def open(
+        self, job: Job, stream: Any, done: Sequence[Done], database: sqlite3.Connection
+    ) -> None:
+        self.calls.append("open")
+        database.execute("CREATE TABLE IF NOT EXISTS counts (a INTEGER, rows INTEGER)")
+
+    def write(self, batch: Batch) -> Receipt:
+        self.calls.append("write")
+        self.database_rows(batch)
+        return Receipt()
+
+    def database_rows(self, batch: Batch) -> None:
+        self.rows += len(batch.rows)
+
+    def finish(self) -> None:
+        self.calls.append("finish")
+
+    def close(self) -> None:
+        self.calls.append("close")
+
+
+def test_a_sink_of_ones_own(tmp_path: Path) -> None:
+    sandbox = small(rows=2000)
+    sink: Sink = Counts(tmp_path)
+    assert isinstance(sink, Counts)
+    report = exported(sandbox, sink)
+    assert sink.rows == report.rows == len(truth(sandbox, "messages"))
+    assert (sink.calls[:2], sink.calls[-2:]) == (["open", "write"], ["finish", "close"])
+    assert set(sink.calls[1:-2]) == {"write"}
+    assert exported(sandbox, Counts(tmp_path), resume=True).fresh_rows == 0
+
+
+def test_two_exports_to_one_file_at_once_are_refused(tmp_path: Path) -> None:
+    sandbox = small(rows=500)
+
+    async def main() -> list[Any]:
+        async with sandbox:
+            both = [export(sandbox, tmp_path / "rows.jsonl") for _ in range(2)]
+            return await asyncio.gather(*both, return_exceptions=True)
+
+    ended = sorted(type(each).__name__ for each in run(main()))
+    assert ended == ["ExportReport", "InvalidRequest"]
