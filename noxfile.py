@@ -202,6 +202,15 @@ def bench(session: nox.Session) -> None:
 
 
 @nox.session(python=NEWEST)
+def model(session: nox.Session) -> None:
+    """Look for a world in which the certified walk loses a row. ``-- --worlds 300000``."""
+    session.install("-e", ".", *dependency_group("test"), "-q")
+    session.run(
+        "python", "-m", "tests.support.adversary", *(session.posargs or ["--worlds", "20000"])
+    )
+
+
+@nox.session(python=NEWEST)
 def build(session: nox.Session) -> None:
     """Build the wheel, install it, and use it from outside the checkout."""
     session.install(*dependency_group("build"), "-q")

@@ -28,21 +28,22 @@ FAR = 1_000_000
 
 def read_range(window: Window | None, known: Known, kind: RowKind) -> Reading:
     """Read a range to all its rows, or to the parts that it must be read in."""
-    for _ in range(SHORT_TRIES):
+    tries = 0
+    while True:
         size = known.size
-        (first,) = yield [Ask(window, 1, size)]
-        assert first is not None  # only pages further on are ever refused
-        page = first
+        (page,) = yield [Ask(window, 1, size)]
+        assert page is not None  # only pages further on are ever refused
         known.saw(len(page.items))
         if len(page.items) >= known.size:
             return (yield from _read_full(window, page, known, kind))
-        asked, known_cap = yield from _look_behind(window, page, size, known)
-        if known_cap:
-            continue  # it was a full page after all
-        if rules.usable_total(page) in {None, len(page.items)}:
+        checks, was_full = yield from _look_behind(window, page, size, known)
+        if not was_full and rules.usable_total(page) in {None, len(page.items)}:
             known.certified(one_page=True)
-            return Found(page.items, "atomic", asked)
-    return Stuck(page.items, f"the server counts {page.total} rows and gives {len(page.items)}")
+            return Found(page.items, "atomic", checks)
+        tries += 1
+        if tries == SHORT_TRIES:
+            reason = f"the server counts {page.total} rows and gives {len(page.items)}"
+            return Stuck(page.items, reason)
 
 
 def _look_behind(
