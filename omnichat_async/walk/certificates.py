@@ -199,12 +199,14 @@ def backward(
 def _backward_pass(
     window: Window, pages: int, size: int, kind: RowKind
 ) -> Generator[Sequence[Ask], Sequence[Page[Any] | None], dict[Any, Any] | None]:
-    """The rows by key, from the last to the first."""
+    """The rows by key, from the last to the first; None if the server counts more in the end."""
     rows: dict[Any, Any] = {}
+    total: int | None = None
     for number in range(pages, 0, -1):
         (page,) = yield [Ask(window, number, size)]
         if page is None and number == 1:
             return None
+        total = None if page is None else rules.usable_total(page)
         for row in reversed(page.items if page is not None else []):
             rows.setdefault(rules.key_of(row, kind), row)
-    return rows
+    return rows if total is None or total <= len(rows) else None
