@@ -68,7 +68,7 @@ def test_each_night_ends_with_all_there_is(tmp_path: Path, suffix: str, stream: 
         assert report.watermark == before
         assert report.window.before == before
         assert report.rows == len(all_rows(sandbox, stream, before))
-        assert 0 < report.fresh_rows
+        assert report.fresh_rows > 0
         assert (report.fresh_rows < report.rows) == (before != NIGHTS[1])
 
 
