@@ -87,7 +87,13 @@ def test_there_are_omnichat_lines() -> None:
 
 
 def test_options_named_in_the_text_exist(capsys: pytest.CaptureFixture[str]) -> None:
-    helps = [in_process(capsys, *argv, "--help")[1] for argv in ([], ["export", "messages"])]
+    commands: tuple[list[str], ...] = (
+        [],
+        ["export", "messages"],
+        ["broadcast", "send"],
+        ["broadcast", "resume"],
+    )
+    helps = [in_process(capsys, *argv, "--help")[1] for argv in commands]
     known = "".join([*helps, in_process(capsys, "sandbox", "--help")[1]])
     options = set(re.findall(r"`(--[a-z-]+)", README))
     assert {"--after", "--before", "--resume", "--force", "--json", "--fault"} <= options

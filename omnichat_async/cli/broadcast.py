@@ -17,7 +17,7 @@ from omnichat_async.cli.fanout_display import fanout_display
 from omnichat_async.cli.running import run_until_interrupted
 from omnichat_async.cli.settings import DEFAULT_RATE
 from omnichat_async.errors import ConfigurationError, InvalidRequest, OmnichatError
-from omnichat_async.jobs.fanout import FanOut, Message, read_status
+from omnichat_async.jobs.fanout import SETTLE_S, FanOut, Message, read_status
 
 if TYPE_CHECKING:
     from collections.abc import Coroutine
@@ -88,14 +88,24 @@ class Job:
             typer.echo(f"Nothing was sent. Send it with:\n  {self.resume_command()}", err=True)
             raise typer.Exit(INTERRUPTED)
 
-    def run(self, limit: int | None, *, resend: bool = False, drop: bool = False) -> None:
+    def run(
+        self,
+        limit: int | None,
+        *,
+        resend: bool = False,
+        drop: bool = False,
+        settle: float = SETTLE_S,
+    ) -> None:
         """Send, and end with the exit code that says how it stands."""
         display = fanout_display(self.settings)
         running: list[FanOut] = []
         stopped: list[bool] = []
 
         async def main() -> Status:
-            async with self.settings.client() as client, FanOut(client, self.journal) as job:
+            async with (
+                self.settings.client() as client,
+                FanOut(client, self.journal, settle=settle) as job,
+            ):
                 if resend:
                     await job.resend_unknown()
                 if drop:
@@ -192,6 +202,10 @@ def resume(
         bool,
         typer.Option("--drop-unknown", help="Never send to them again. Some may not have got it."),
     ] = False,
+    settle: Annotated[
+        float,
+        typer.Option(help="Seconds a lost call must have had to show before it is sent again."),
+    ] = SETTLE_S,
     limit: LimitOption = None,
     yes: YesOption = False,
 ) -> None:
@@ -211,7 +225,7 @@ def resume(
     status = job.complete(look())
     again = status.unknown if resend_unknown else 0
     job.confirm(status.pending + again, limit, yes=yes)
-    job.run(limit, resend=resend_unknown and bool(again), drop=drop_unknown)
+    job.run(limit, resend=resend_unknown and bool(again), drop=drop_unknown, settle=settle)
 
 
 @app.command()

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from omnichat_async.jobs.fanout.records import Outcome, Progress, State, Status
     from omnichat_async.jobs.fanout.report import Report
 
-__all__ = ["FanOut", "read_status"]
+__all__ = ["SETTLE_S", "FanOut", "read_status"]
 
 SETTLE_S = 300.0
 """A broadcast may need a while to be listed; nobody says how long."""

@@ -29,6 +29,7 @@ A_PAGE = 1000
 
 
 def expire(db: sqlite3.Connection, now: float) -> None:
+    """Calls whose lease is over become unknown."""
     db.execute(
         "UPDATE calls SET state = 'unknown', reason = 'its lease ran out', settled_at = ?"
         " WHERE state = 'sending' AND lease_until < ?",
@@ -37,6 +38,7 @@ def expire(db: sqlite3.Connection, now: float) -> None:
 
 
 def add_call(db: sqlite3.Connection, first: int, last: int, parent: int | None) -> int:
+    """A new call over a run of recipients; its number."""
     made = db.execute(
         "INSERT INTO calls (first, last, state, parent) VALUES (?, ?, 'pending', ?)",
         (first, last, parent),
@@ -73,6 +75,7 @@ def new_call(db: sqlite3.Connection, size: int) -> int | None:
 def intend(
     db: sqlite3.Connection, number: int, worker: int, now: float, lease_until: float
 ) -> PlannedCall:
+    """Put the intent to make a call into the journal."""
     db.execute(
         "UPDATE calls SET state = 'sending', attempt = attempt + 1, worker = ?, lease_until = ?,"
         " intended_at = ?, settled_at = NULL, looked_at = NULL, reason = NULL WHERE id = ?",
@@ -92,6 +95,7 @@ def intend(
 
 
 def recipients_of(db: sqlite3.Connection, first: int, last: int) -> tuple[Recipient, ...]:
+    """The recipients of a run of numbers."""
     rows = db.execute(
         "SELECT address, personal FROM recipients WHERE n BETWEEN ? AND ? ORDER BY n", (first, last)
     )
@@ -99,6 +103,7 @@ def recipients_of(db: sqlite3.Connection, first: int, last: int) -> tuple[Recipi
 
 
 def status_of(db: sqlite3.Connection) -> Status:
+    """How the job stands."""
     row = db.execute(
         "SELECT recipients, covered, duplicates, excluded, invalid, halted FROM job WHERE planned"
     ).fetchone()
@@ -132,6 +137,7 @@ def status_of(db: sqlite3.Connection) -> Status:
 
 
 def outcomes_after(db: sqlite3.Connection, after: int) -> list[Outcome]:
+    """What is known of a page of recipients, behind a number."""
     rows = db.execute(
         "SELECT n, address, line FROM recipients WHERE n > ? ORDER BY n LIMIT ?", (after, A_PAGE)
     ).fetchall()
