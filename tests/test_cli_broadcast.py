@@ -173,10 +173,10 @@ def test_an_error_of_the_account_ends_with_1_and_how_to_go_on(
 @pytest.mark.slow
 @pytest.mark.parametrize("signum", [signal.SIGINT, signal.SIGTERM])
 def test_a_signal_lets_the_calls_under_way_end(tmp_path: Path, signum: signal.Signals) -> None:
-    to(tmp_path, 6_000)
+    to(tmp_path, 15_000)
     with served(rows=10, rtt_ms=150) as sandbox:
         with subprocess.Popen(
-            command(*send(sandbox, "--yes", "--json")),
+            command(*send(sandbox, "--yes", "--json", "--rate", "50")),
             env=environment(),
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
@@ -189,12 +189,12 @@ def test_a_signal_lets_the_calls_under_way_end(tmp_path: Path, signum: signal.Si
         assert (process.returncode, err) == (130, "")
         last = events(out)[-1]
         assert (last["event"], last["unknown"], last["sending"]) == ("interrupted", 0, 0)
-        assert 0 < last["sent"] == served_to(sandbox).total() < 6_000
-        assert last["resume"].endswith("broadcast resume --journal job")
+        assert 0 < last["sent"] == served_to(sandbox).total() < 15_000
+        assert last["resume"].endswith("--rate 50 broadcast resume --journal job")
         sandbox.add_fault(Fault(kind="429", at=3, retry_after="0"))
         done = subprocess.run(command(*go_on(sandbox, "--yes")), env=environment(), check=False)
         assert done.returncode == 0
-        assert served_to(sandbox) == dict.fromkeys(people(6_000), 1)
+        assert served_to(sandbox) == dict.fromkeys(people(15_000), 1)
 
 
 @pytest.mark.slow

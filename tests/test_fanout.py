@@ -17,17 +17,19 @@ import pytest
 from omnichat_async import (
     BadRequest,
     ConfigurationError,
+    Incomplete,
     InvalidRequest,
     MarketingMessagesLiteNotEnabled,
     NotSent,
     RateLimiter,
     RetryPolicy,
     Unauthorized,
+    paging,
 )
 from omnichat_async.jobs import FanOut, Message, State
 from omnichat_async.jobs.fanout import read_status
 from omnichat_async.jobs.fanout import run as run_module
-from omnichat_async.models import Text, WhatsAppTemplate, headless
+from omnichat_async.models import Broadcast, Text, WhatsAppTemplate, headless
 from omnichat_async.sandbox import Fault
 from tests.support.calls import quick_client
 from tests.support.exports import served
@@ -471,6 +473,50 @@ def test_a_broadcast_that_is_listed_late_is_found_later(journal: Path) -> None:
     with served(rows=10, list_delay_ms=400) as sandbox:
         run(main(sandbox))
     assert served_to(sandbox) == dict.fromkeys(people(100), 1)
+
+
+def test_what_shows_after_it_was_decided_on_is_counted_as_late(journal: Path) -> None:
+    """The decision was a person's, and it is told what it led to."""
+
+    async def main(sandbox: Sandbox) -> None:
+        sandbox.add_fault(Fault(kind="reset_after", at=1))
+        async with fan_out(sandbox, journal, settle=0) as job:
+            await job.plan(broadcast(), people(100))
+            await job.run()
+            assert await job.resend_unknown() == 100
+            assert (await job.run()).sent == 100
+            assert served_to(sandbox) == dict.fromkeys(people(100), 2)
+            while not (await job.status()).late:
+                assert (await job.reconcile()).unknown == 0
+
+    with served(rows=10, list_delay_ms=300) as sandbox:
+        run(main(sandbox))
+
+
+def test_a_list_that_is_cut_short_settles_what_it_shows_and_no_more(
+    sandbox: Sandbox, journal: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A server that gives no more rows than it counts to: nobody knows what is behind them."""
+    monkeypatch.setattr(paging, "DEPTH", 100)
+
+    async def main() -> None:
+        async with fan_out(sandbox, journal, concurrency=1, settle=0) as job:
+            other = Broadcast(
+                subject="s", platform="line", channel_id=LINE, to=["U1"], messages=[Text("hi")]
+            )
+            for _ in range(98):
+                await job._client.broadcasts.send(other)
+            sandbox.add_fault(Fault(kind="reset_after", at=2, path="/broadcast"))
+            sandbox.add_fault(Fault(kind="reset_before", at=3, path="/broadcast"))
+            await job.plan(broadcast(), people(450))
+            assert (await job.run()).unknown == 300
+            found = await job.reconcile()
+            assert (found.found, found.unknown, found.complete) == (150, 150, False)
+            with pytest.raises(Incomplete):
+                await job.resend_unknown()
+            assert await job.drop_unknown() == 150
+
+    run(main())
 
 
 def test_without_a_mark_whatsapp_broadcasts_are_found_by_their_recipients(

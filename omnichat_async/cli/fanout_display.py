@@ -144,6 +144,8 @@ class _Terminal:
 
     def reconciled(self, found: Reconciled) -> None:
         self._say(f"Found on the server: {found.found:,}. Still unknown: {found.unknown:,}.")
+        if not found.complete:
+            self._say("The server did not show its list to the end.")
 
     def interrupted(self, status: Status, command: str) -> None:
         self.status(status)

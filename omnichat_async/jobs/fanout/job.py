@@ -7,7 +7,7 @@ import math
 from pathlib import Path
 from typing import TYPE_CHECKING, Self
 
-from omnichat_async.errors import ConfigurationError, InvalidRequest
+from omnichat_async.errors import ConfigurationError, Incomplete, InvalidRequest
 from omnichat_async.jobs.fanout.journal import Journal
 from omnichat_async.jobs.fanout.plan import Plan, make_plan
 from omnichat_async.jobs.fanout.reconcile import reconcile, take_baseline
@@ -240,10 +240,15 @@ class FanOut:
 
         It is looked for once more first. Raises InvalidRequest, and changes nothing, as long as
         one of the calls may still be on its way: its process lives, or the last look came less
-        than `settle` seconds after the call may have left.
+        than `settle` seconds after the call may have left; Incomplete if the server's list could
+        not be read to its end.
         """
         self._not_while_running()
-        await self.reconcile()
+        if not (await self.reconcile()).complete:
+            raise Incomplete(
+                "the server does not show its list to the end, so what is not found may be there: "
+                "look yourself, then drop_unknown() or send to those people in a new job"
+            )
         return await self._journal.resend_unknown(self._settle)
 
     async def drop_unknown(self) -> int:

@@ -245,30 +245,23 @@ class Journal:
 
     # ---- unknown calls -------------------------------------------------------------------------
 
-    async def found(self, calls: Iterable[tuple[int, str]]) -> int:
-        """The server shows these calls, by number and broadcast or message id: they were sent.
-        The number of recipients that this settles."""
+    async def found(self, calls: Iterable[tuple[int, str]]) -> None:
+        """The server shows these calls, by number and broadcast or message id: they were sent."""
         now, rows = time.time(), list(calls)
 
-        def found(db: sqlite3.Connection) -> int:
-            settled = 0
+        def found(db: sqlite3.Connection) -> None:
             for number, ref in rows:
-                row = db.execute(
-                    "SELECT state, last - first + 1 FROM calls WHERE id = ?", (number,)
-                ).fetchone()
-                if row is None:
-                    continue
-                if row[0] in {"unknown", "pending", "dropped"}:
-                    db.execute(
-                        "UPDATE calls SET state = 'sent', ref = ?, settled_at = ? WHERE id = ?",
-                        (ref, now, number),
-                    )
-                    settled += row[1]
-                elif row[0] == "resent":
-                    db.execute("UPDATE calls SET late = 1, ref = ? WHERE id = ?", (ref, number))
-            return settled
+                db.execute(
+                    "UPDATE calls SET state = 'sent', ref = ?, settled_at = ? WHERE id = ?"
+                    " AND state IN ('unknown', 'pending', 'dropped')",
+                    (ref, now, number),
+                )
+                db.execute(
+                    "UPDATE calls SET late = 1, ref = ? WHERE id = ? AND state = 'resent'",
+                    (ref, number),
+                )
 
-        return await self.database.do(found)
+        await self.database.do(found)
 
     async def looked(self, at: float) -> None:
         """Everything that is still unknown was looked for, beginning at this time."""

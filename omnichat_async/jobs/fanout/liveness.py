@@ -7,10 +7,11 @@ or a process number.
 from __future__ import annotations
 
 import contextlib
-import fcntl
 import os
 import secrets
 from pathlib import Path
+
+from omnichat_async.errors import ConfigurationError
 
 __all__ = ["Lifeline", "is_alive"]
 
@@ -21,13 +22,22 @@ class Lifeline:
     def __init__(self, journal: Path) -> None:
         self.path = journal.with_name(f"{journal.name}.worker-{secrets.token_hex(4)}")
         self._descriptor = os.open(self.path, os.O_CREAT | os.O_RDWR | os.O_CLOEXEC, 0o600)
-        fcntl.flock(self._descriptor, fcntl.LOCK_EX)
+        _lock(self._descriptor)
 
     def release(self) -> None:
         """Let go, and leave no file."""
         with contextlib.suppress(FileNotFoundError):
             self.path.unlink()
         os.close(self._descriptor)
+
+
+def _lock(descriptor: int) -> None:
+    """Take the lock, or raise BlockingIOError where somebody else has it."""
+    try:
+        import fcntl  # noqa: PLC0415 - Windows has none
+    except ImportError:
+        raise ConfigurationError("a fan-out needs the file locks of Linux or macOS") from None
+    fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
 
 
 def is_alive(lock: str) -> bool:
@@ -37,7 +47,7 @@ def is_alive(lock: str) -> bool:
     except FileNotFoundError:
         return False
     try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        _lock(descriptor)
     except BlockingIOError:
         return True
     else:

@@ -15,10 +15,11 @@ to send it again. What makes "found" certain:
 from __future__ import annotations
 
 import time
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 import attrs
 
+from omnichat_async.errors import Incomplete
 from omnichat_async.jobs.fanout.message import read_mark
 from omnichat_async.jobs.fanout.work import recipients_of
 from omnichat_async.models.broadcasts import BroadcastType
@@ -26,12 +27,14 @@ from omnichat_async.models.messages import SenderType
 
 if TYPE_CHECKING:
     import sqlite3
-    from collections.abc import Sequence
+    from collections.abc import Awaitable, Callable, Sequence
 
     from omnichat_async.client import OmnichatClient
     from omnichat_async.jobs.fanout.journal import Job, Journal
     from omnichat_async.models.broadcasts import BroadcastJob
     from omnichat_async.models.messages import Message as ChatMessage
+
+    Look: TypeAlias = Callable[[OmnichatClient, Journal, Job], Awaitable[None]]
 
 __all__ = ["Reconciled", "reconcile", "take_baseline"]
 
@@ -42,11 +45,13 @@ CLOCKS_APART_S = 60.0
 @attrs.frozen(kw_only=True)
 class Reconciled:
     """Recipients that were `found` on the server, so they are sent, and those still `unknown`.
-    `looked` is False where the platform has nothing to look in."""
+    `looked` is False where the platform has nothing to look in, `complete` where the server did not
+    show its list to the end."""
 
     found: int
     unknown: int
     looked: bool
+    complete: bool = True
 
 
 async def reconcile(client: OmnichatClient, journal: Journal, job: Job) -> Reconciled:
@@ -54,19 +59,36 @@ async def reconcile(client: OmnichatClient, journal: Journal, job: Job) -> Recon
     await journal.recover()
     start = time.time()
     before = (await journal.status()).unknown
-    kind, looked, found = job.message.kind, True, 0
-    client = client.with_options(lane="bulk")
-    if before:
-        if kind == "broadcast" and job.marked:
-            found = await _by_mark(client, journal, job)
-        elif kind == "broadcast" and job.message.to_phones:
-            found = await _by_recipients(client, journal, job)
-        elif kind in {"direct-message", "headless"}:
-            found = await _in_chats(client, journal, job)
-        else:
-            looked = False
-        await journal.looked(start)
-    return Reconciled(found=found, unknown=(await journal.status()).unknown, looked=looked)
+    look = _way_to_look(job)
+    complete = True
+    if before or await journal.database.do(_was_resent):
+        if look is not None:
+            try:
+                await look(client.with_options(lane="bulk"), journal, job)
+            except Incomplete:
+                complete = False
+        if complete:
+            await journal.looked(start)
+    after = (await journal.status()).unknown
+    return Reconciled(
+        found=max(0, before - after), unknown=after, looked=look is not None, complete=complete
+    )
+
+
+def _way_to_look(job: Job) -> Look | None:
+    if job.message.kind == "broadcast":
+        if job.marked:
+            return _by_mark
+        return _by_recipients if job.message.to_phones else None
+    # What a template or a block looks like in a chat is in no document.
+    texts = job.message.texts(dict.fromkeys(job.message.names, ""))
+    return _in_chats if texts else None
+
+
+def _was_resent(db: sqlite3.Connection) -> bool:
+    """Whether there are calls that might still show, though they were decided on."""
+    found = db.execute("SELECT 1 FROM counts WHERE state = 'resent' AND calls > 0").fetchone()
+    return found is not None
 
 
 def _listing(client: OmnichatClient, job: Job) -> Any:
@@ -80,8 +102,7 @@ def _listing(client: OmnichatClient, job: Job) -> Any:
 # ---- by the mark -------------------------------------------------------------------------------
 
 
-async def _by_mark(client: OmnichatClient, journal: Journal, job: Job) -> int:
-    found = 0
+async def _by_mark(client: OmnichatClient, journal: Journal, job: Job) -> None:
     async for page in _listing(client, job).pages():
         calls = [
             (mark[1], each.id)
@@ -89,8 +110,7 @@ async def _by_mark(client: OmnichatClient, journal: Journal, job: Job) -> int:
             if (mark := read_mark(each.subject)) is not None and mark[0] == job.mark
         ]
         if calls:
-            found += await journal.found(calls)
-    return found
+            await journal.found(calls)
 
 
 # ---- by the recipients -------------------------------------------------------------------------
@@ -123,8 +143,7 @@ def _same_subject(broadcast: BroadcastJob, job: Job) -> bool:
     return (broadcast.subject or "").strip() == str(job.message.body["subject"]).strip()
 
 
-async def _by_recipients(client: OmnichatClient, journal: Journal, job: Job) -> int:
-    found = 0
+async def _by_recipients(client: OmnichatClient, journal: Journal, job: Job) -> None:
     async for page in _listing(client, job).pages():
         for each in page:
             if not _same_subject(each, job):
@@ -135,8 +154,7 @@ async def _by_recipients(client: OmnichatClient, journal: Journal, job: Job) -> 
             phones = frozenset([row.phone async for row in client.broadcasts.recipients(each.id)])
             call = await journal.database.do(lambda db, phones=phones: _call_to(db, phones))  # type: ignore[misc]
             if call is not None:
-                found += await journal.found([(call, each.id)])
-    return found
+                await journal.found([(call, each.id)])
 
 
 def _is_fresh(db: sqlite3.Connection, broadcast_id: str) -> bool:
@@ -160,27 +178,25 @@ def _call_to(db: sqlite3.Connection, phones: frozenset[str | None]) -> int | Non
 # ---- in the chats ------------------------------------------------------------------------------
 
 
-async def _in_chats(client: OmnichatClient, journal: Journal, job: Job) -> int:
-    if not job.message.texts(dict.fromkeys(job.message.names, "")):
-        return 0  # what a template or a block looks like in the chat is in no document
+async def _in_chats(client: OmnichatClient, journal: Journal, job: Job) -> None:
     (since,) = await journal.database.do(
         lambda db: db.execute(
             "SELECT min(intended_at) FROM calls WHERE state = 'unknown'"
         ).fetchone()
     )
+    if since is None:
+        return
     listing = client.messages.list(
         platform=job.message.platform,
         channel_id=job.message.channel_id,
         after=int((since - CLOCKS_APART_S) * 1000),
         before=int((time.time() + CLOCKS_APART_S) * 1000),
     )
-    found = 0
     async for page in listing.pages():
         said = [each for each in page if each.sender_type != SenderType.CUSTOMER and each.message]
         if said:
             calls = await journal.database.do(lambda db, said=said: _calls_that_say(db, job, said))  # type: ignore[misc]
-            found += await journal.found(calls)
-    return found
+            await journal.found(calls)
 
 
 def _calls_that_say(

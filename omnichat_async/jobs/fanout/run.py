@@ -30,9 +30,10 @@ LEASE_MARGIN_S = 30.0
 """What a lease is longer than a call may last."""
 
 STUMBLES = 8
-"""Calls in a row that were not processed, for want of a connection or for the rate."""
+"""Times in a row that calls were not processed, for want of a connection or for the rate."""
 
-LONGEST_WAIT_S = 30.0
+LONGEST_WAIT_S, LONGEST_PAUSE_S = 30.0, 300.0
+"""What we wait by ourselves, and what we wait if the server asks for it."""
 
 REFUSALS = 100
 """Refusals in a row, none of them an opt-out, after which the job itself is suspected."""
@@ -126,17 +127,25 @@ class Runner:
             over = self._stopped or self._failure is not None
             wait = self._not_before - loop.time()
             if not over and not self._paused and wait <= 0 and (room := self._room()) > 0:
-                calls = await self._journal.claim(
-                    room, self._job.message.per_call, self._allowance, self._settings.lease_s
-                )
-                for call in calls:
-                    self._start(call)
-                if calls:
+                if await self._begin(room):
                     continue
                 over = True  # unless one of those under way comes back in halves
             if over and not self._flying:
                 return
             await self._wait(wait if wait > 0 and not over else None)
+
+    async def _begin(self, room: int) -> bool:
+        """Claim and start up to `room` calls; whether there were any."""
+        try:
+            calls = await self._journal.claim(
+                room, self._job.message.per_call, self._allowance, self._settings.lease_s
+            )
+        except OSError as error:  # those under way shall end and be written down, if they can
+            self._failure = self._failure or error
+            return False
+        for call in calls:
+            self._start(call)
+        return bool(calls)
 
     async def _wait(self, seconds: float | None) -> None:
         """Until a call ends or somebody says something, for `seconds` at most."""
@@ -206,12 +215,11 @@ class Runner:
 
     def _take(self, verdict: Verdict, error: Exception) -> None:
         """What a failed call means for those that follow."""
+        now = asyncio.get_running_loop().time()
         if verdict.stumble:
-            self._stumbles += 1
+            self._stumbles += now >= self._not_before  # calls that fall together count once
             wait = max(verdict.wait, min(LONGEST_WAIT_S, 0.25 * 2.0**self._stumbles))
-            self._not_before = max(
-                self._not_before, asyncio.get_running_loop().time() + min(wait, 300.0)
-            )
+            self._not_before = max(self._not_before, now + min(wait, LONGEST_PAUSE_S))
         elif verdict.state is State.REFUSED:
             self._stumbles = 0
             self._refusals += verdict.suspicious
