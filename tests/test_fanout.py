@@ -396,6 +396,34 @@ def test_a_cancel_makes_the_calls_under_way_unknown(journal: Path) -> None:
         run(main(sandbox))
 
 
+def test_a_cancel_at_any_turn_leaves_no_call_without_a_state(
+    sandbox: Sandbox, journal: Path
+) -> None:
+    async def main() -> None:
+        await planned(sandbox, journal, 6000)
+        async with fan_out(sandbox, journal, concurrency=3, settle=0) as job:
+            for turns in range(60):
+                before = (await job.status()).unknown
+                task = asyncio.create_task(job.run())
+                for _ in range(turns):
+                    await asyncio.sleep(0)
+                task.cancel()
+                with contextlib.suppress(asyncio.CancelledError):
+                    await task
+                status = await job.status()
+                assert status.sending == 0
+                assert status.unknown - before <= 450
+                assert sum((status.pending, status.sent, status.unknown)) == 6000
+            await job.run()
+            await settled_truly(sandbox, job, 6000)
+            await resent(job)
+            await job.run()
+            assert (await settled_truly(sandbox, job, 6000)).sent == 6000
+
+    run(main())
+    assert served_to(sandbox) == dict.fromkeys(people(6000), 1)
+
+
 # ---- the unknown -------------------------------------------------------------------------------
 
 

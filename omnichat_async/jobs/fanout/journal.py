@@ -74,20 +74,15 @@ class Journal:
 
     async def aclose(self) -> None:
         """Give back what was claimed and never left, and close the file."""
-        worker, begun = self._worker, bool(self._begun)
-
-        def leave(db: sqlite3.Connection) -> None:
-            if begun:
-                return  # a result that could not be written: others shall find us gone
-            db.execute(
-                "UPDATE calls SET state = 'pending' WHERE state = 'sending' AND worker = ?",
-                (worker,),
-            )
-            db.execute("DELETE FROM workers WHERE id = ?", (worker,))
-
+        worker = self._worker
         try:
             if worker:
-                await self.database.do(leave)
+                await self.give_back()
+            # With a result that could not be written, others shall find us gone.
+            if worker and not self._begun:
+                await self.database.do(
+                    lambda db: _nothing(db.execute("DELETE FROM workers WHERE id = ?", (worker,)))
+                )
         finally:
             self._worker = 0
             await self.database.aclose()
@@ -179,6 +174,20 @@ class Journal:
     def begin(self, call: PlannedCall) -> None:
         """This call is about to leave: only its result can take it out of doubt now."""
         self._begun.add(call.id)
+
+    async def give_back(self) -> None:
+        """Calls that this worker claimed and did not begin are pending again."""
+        worker, begun = self._worker, frozenset(self._begun)
+
+        def give_back(db: sqlite3.Connection) -> None:
+            claimed = db.execute(
+                "SELECT id FROM calls WHERE state = 'sending' AND worker = ?", (worker,)
+            ).fetchall()
+            for (number,) in claimed:
+                if number not in begun:
+                    db.execute("UPDATE calls SET state = 'pending' WHERE id = ?", (number,))
+
+        await self.database.do(give_back)
 
     async def settle(
         self, call: PlannedCall, state: State, *, ref: str | None = None, reason: str | None = None

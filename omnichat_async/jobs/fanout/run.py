@@ -109,6 +109,7 @@ class Runner:
             for task in self._flying:  # none, unless this was cancelled or failed
                 task.cancel()
             await asyncio.gather(watch, *self._flying, return_exceptions=True)
+            await self._journal.give_back()
         await self._journal.recover()
         status = await self._journal.status()
         self._publish(progress_of(status, self._rate))
@@ -130,7 +131,7 @@ class Runner:
                 if await self._begin(room):
                     continue
                 over = True  # unless one of those under way comes back in halves
-            if over and not self._flying:
+            if over and not self._flying and not self._wake.is_set():
                 return
             await self._wait(wait if wait > 0 and not over else None)
 
@@ -175,7 +176,8 @@ class Runner:
         self._wake.set()
         if not task.cancelled() and (error := task.exception()) is not None:
             # The journal could not take a result: what it cannot hold must not be sent.
-            self._failure = error if isinstance(error, Exception) else RuntimeError("a worker died")
+            failure = error if isinstance(error, Exception) else RuntimeError("a worker died")
+            self._failure = self._failure or failure
 
     async def _make(self, call: PlannedCall) -> None:
         """Send one call and write down what came of it."""
