@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from omnichat_async.cli.settings import Settings
     from omnichat_async.jobs import Export, ExportReport, Progress
 
-__all__ = ["FAILED", "Display", "complain", "display_for"]
+__all__ = ["EVENT_S", "FAILED", "Display", "complain", "display_for", "say"]
 
 FAILED, USAGE = 1, 2
 
@@ -95,14 +95,15 @@ def complain(error: Exception, *, as_json: bool) -> int:
 def _said(error: Exception, text: str) -> bool:
     """Whether somebody took the event; if not, what is still to come goes nowhere."""
     try:
-        _say("error", type=type(error).__name__, message=text)
+        say("error", type=type(error).__name__, message=text)
     except OSError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return False
     return True
 
 
-def _say(event: str, **fields: Any) -> None:
+def say(event: str, **fields: Any) -> None:
+    """One event of --json: a line of JSON."""
     print(json.dumps({"event": event, **fields}), flush=True)  # noqa: T201 - its whole purpose
 
 
@@ -171,7 +172,7 @@ class _JsonLines:
     @contextlib.contextmanager
     def running(self, export: Export) -> Iterator[None]:
         self.started = True
-        _say(
+        say(
             "started",
             stream=export.stream.name,
             file=str(export.path),
@@ -184,13 +185,13 @@ class _JsonLines:
         now = time.monotonic()
         if now >= self._next_at:
             self._next_at = now + EVENT_S
-            _say("progress", rows=progress.rows, done=round(progress.done, 4))
+            say("progress", rows=progress.rows, done=round(progress.done, 4))
 
     def interrupted(self, rows: int, command: str) -> None:
-        _say("interrupted", rows=rows, resume=command)
+        say("interrupted", rows=rows, resume=command)
 
     def report(self, report: ExportReport) -> None:
-        _say(
+        say(
             "finished",
             file=str(report.path),
             rows=report.rows,
