@@ -1,0 +1,1 @@
+"""What the SDK costs and how fast it is, measured."""

@@ -90,7 +90,13 @@ def test_there_are_omnichat_lines() -> None:
 
 
 def test_options_named_in_the_text_exist(capsys: pytest.CaptureFixture[str]) -> None:
-    helps = [in_process(capsys, *argv, "--help")[1] for argv in ([], ["export", "messages"])]
+    commands: tuple[list[str], ...] = (
+        [],
+        ["export", "messages"],
+        ["broadcast", "send"],
+        ["broadcast", "resume"],
+    )
+    helps = [in_process(capsys, *argv, "--help")[1] for argv in commands]
     known = "".join([*helps, in_process(capsys, "sandbox", "--help")[1]])
     options = set(re.findall(r"`(--[a-z-]+)", README))
     assert {"--after", "--before", "--since-last", "--force", "--json", "--fault"} <= options
@@ -122,6 +128,8 @@ def test_names_in_the_pages_are_known(page: str, code: str) -> None:
             made |= {alias.asname or alias.name for alias in node.names}
             module = pytest.importorskip(node.module or "", exc_type=ImportError)
             assert [each.name for each in node.names if not hasattr(module, each.name)] == []
+        if isinstance(node, ast.Import):
+            made |= {alias.asname or alias.name for alias in node.names}
         if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
             made |= {node.name, *(each.arg for each in node.args.args)}
     assert {each.id for each in names} - made <= {"client", "after", "before"}

@@ -36,7 +36,7 @@ if TYPE_CHECKING:
     from omnichat_async.jobs import Export, ExportReport, Progress
     from omnichat_async.jobs.planning import ExportPlan
 
-__all__ = ["FAILED", "UNDECIDED", "Display", "complain", "display_for"]
+__all__ = ["EVENT_S", "FAILED", "UNDECIDED", "Display", "complain", "display_for", "say"]
 
 FAILED, USAGE, UNDECIDED = 1, 2, 3
 
@@ -107,14 +107,15 @@ def complain(error: Exception, *, as_json: bool) -> int:
 def _said(error: Exception, text: str) -> bool:
     """Whether somebody took the event; if not, what is still to come goes nowhere."""
     try:
-        _say("error", type=type(error).__name__, message=text)
+        say("error", type=type(error).__name__, message=text)
     except OSError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return False
     return True
 
 
-def _say(event: str, **fields: Any) -> None:
+def say(event: str, **fields: Any) -> None:
+    """One event of --json: a line of JSON."""
     print(json.dumps({"event": event, **fields}), flush=True)  # noqa: T201 - its whole purpose
 
 
@@ -235,7 +236,7 @@ class _JsonLines:
         if not self.started:
             self.started = True
             window = self._export.window
-            _say(
+            say(
                 "started",
                 stream=self._export.stream.name,
                 file=str(self._export.path),
@@ -246,7 +247,7 @@ class _JsonLines:
         now = time.monotonic()
         if now >= self._next_at:
             self._next_at = now + EVENT_S
-            _say(
+            say(
                 "progress",
                 rows=progress.rows,
                 done=round(progress.done, 4),
@@ -258,14 +259,14 @@ class _JsonLines:
             )
 
     def interrupted(self, rows: int, command: str) -> None:
-        _say("interrupted", rows=rows, resume=command)
+        say("interrupted", rows=rows, resume=command)
 
     def report(self, report: ExportReport) -> None:
         fields = report.to_dict()
-        _say("finished", file=fields.pop("path"), **fields)
+        say("finished", file=fields.pop("path"), **fields)
 
     def plan(self, plan: ExportPlan) -> None:
-        _say("plan", **plan.to_dict())
+        say("plan", **plan.to_dict())
 
 
 def _day(ms: int) -> str:

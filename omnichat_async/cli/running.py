@@ -7,31 +7,35 @@ import signal
 from typing import TYPE_CHECKING, Any, TypeVar
 
 if TYPE_CHECKING:
-    from collections.abc import Coroutine
+    from collections.abc import Callable, Coroutine
 
 __all__ = ["run_until_interrupted"]
 
 T = TypeVar("T")
 
 
-def run_until_interrupted(main: Coroutine[Any, Any, T]) -> T | None:
+def run_until_interrupted(
+    main: Coroutine[Any, Any, T], stop: Callable[[], bool] | None = None
+) -> T | None:
     """The result of `main`, or None when SIGINT or SIGTERM cancelled it.
 
-    The first signal cancels, so that what is done is put in order; a second one kills.
+    The first signal calls `stop`, which lets `main` come to an end of its own, or cancels where
+    there is none or it says that there is nothing to stop; a second one kills.
     """
 
     async def supervised() -> T | None:
         loop = asyncio.get_running_loop()
         task = asyncio.ensure_future(main)
 
-        def stop(signum: signal.Signals) -> None:
+        def interrupt(signum: signal.Signals) -> None:
             loop.remove_signal_handler(signum)
             signal.signal(signum, signal.SIG_DFL)
-            task.cancel()
+            if stop is None or not stop():
+                task.cancel()
 
         signals = (signal.SIGINT, signal.SIGTERM)
         for signum in signals:
-            loop.add_signal_handler(signum, stop, signum)
+            loop.add_signal_handler(signum, interrupt, signum)
         try:
             await asyncio.wait({task})
         finally:

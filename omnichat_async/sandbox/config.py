@@ -81,6 +81,7 @@ class SandboxConfig:
                    NOT_ALLOWED_TO_CLOSE_ROOM; "guide" = bare broadcast send, broadcast detail,
                    customer and trigger id, `messageIds`, referral link info as an array, rich menus
                    with integer ids and an object, `agentBindTime` in ISO form, more paging fields.
+    list_delay_ms  how long after it was sent a broadcast appears in the list of broadcasts.
     team_id        the `team` of the calls about AI rooms.
     custom_attributes  key and type (text, number, date, datetime, boolean) of those that exist.
     loyalty_identifier  the one field that may name somebody when points are adjusted.
@@ -99,6 +100,7 @@ class SandboxConfig:
     penalise: bool = False
     rtt_ms: float = attrs.field(default=0, validator=_at_least(0))
     jitter_ms: float = attrs.field(default=0, validator=_at_least(0))
+    list_delay_ms: float = attrs.field(default=0, validator=_at_least(0))
     max_page_size: int = attrs.field(default=100, validator=_at_least(1))
     page_cap: int | None = attrs.field(default=None, validator=_at_least(1))
     total_key: TotalKey = "default"

@@ -152,6 +152,10 @@ class FaultBook:
         """Watch for this fault from the next request on."""
         self._entries.append(_Entry(fault))
 
+    def clear(self) -> None:
+        """Forget all faults."""
+        self._entries.clear()
+
     def strike(self, path: str) -> Fault | None:
         """Count a request to `path` (without `/v1`); the first fault that hits it, if any."""
         hit: Fault | None = None

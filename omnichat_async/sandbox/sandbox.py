@@ -104,6 +104,10 @@ class Sandbox:
         """Inject this fault as well; it counts requests from now on."""
         self._gateway.faults.add(fault)
 
+    def clear_faults(self) -> None:
+        """Inject no fault any more."""
+        self._gateway.faults.clear()
+
     @property
     def sent(self) -> list[Sent]:
         """Everything that was sent, in order, once for each accepted request."""

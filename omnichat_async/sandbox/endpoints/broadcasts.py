@@ -87,6 +87,7 @@ def list_broadcasts(world: World, call: Call) -> Reply:
         broadcast
         for broadcast in world.broadcasts
         if str(_OPEN_API) in types
+        and broadcast.sent.at_ms + world.config.list_delay_ms <= call.now_ms
         and platform in {None, broadcast.platform}
         and channel_id in {None, broadcast.channel_id}
         and (statuses is None or broadcast.status(call.now_ms) in statuses)

@@ -1,0 +1,372 @@
+"""The journal: what was planned, what was intended, what came of it.
+
+The law of the states is here and nowhere else. An intent is on the disk before its call leaves,
+the result after it. Only a definite answer or a person moves a call out of ``unknown``.
+"""
+
+from __future__ import annotations
+
+import secrets
+import time
+from typing import TYPE_CHECKING, Any
+
+import attrs
+
+from omnichat_async.errors import InvalidRequest
+from omnichat_async.jobs.fanout.database import Database
+from omnichat_async.jobs.fanout.liveness import Lifeline, is_alive
+from omnichat_async.jobs.fanout.message import Message
+from omnichat_async.jobs.fanout.records import Outcome, PlannedCall, Recipient, State, Status
+from omnichat_async.jobs.fanout.work import (
+    A_PAGE,
+    add_call,
+    expire,
+    intend,
+    new_call,
+    next_pending,
+    outcomes_after,
+    recipients_of,
+    status_of,
+)
+
+if TYPE_CHECKING:
+    import sqlite3
+    from collections.abc import AsyncIterator, Iterable, Sequence
+    from pathlib import Path
+
+__all__ = ["Job", "Journal"]
+
+
+@attrs.frozen(kw_only=True)
+class Job:
+    """What is fixed when a job is planned; `mark` stands in subjects if it is `marked`."""
+
+    mark: str
+    marked: bool
+    message: Message
+    created_at: float
+
+
+class Journal:
+    """One journal file, and this process as a worker on it."""
+
+    def __init__(self, path: Path, *, create: bool = True) -> None:
+        self.path = path
+        self.database = Database(path, create=create)
+        self._lifeline: Lifeline | None = None
+        self._worker = 0
+        self._begun: set[int] = set()
+
+    async def open(self) -> None:
+        """Open the file and say that this worker lives."""
+        await self.database.open()
+        try:
+            lifeline = self._lifeline = Lifeline(self.path)
+
+            def register(db: sqlite3.Connection) -> int:
+                made = db.execute("INSERT INTO workers (lock) VALUES (?)", (lifeline.path.name,))
+                return int(made.lastrowid or 0)
+
+            self._worker = await self.database.do(register)
+        except BaseException:
+            await self.aclose()
+            raise
+
+    async def aclose(self) -> None:
+        """Give back what was claimed and never left, and close the file."""
+        worker = self._worker
+        try:
+            if worker:
+                await self.give_back()
+            # With a result that could not be written, others shall find us gone.
+            if worker and not self._begun:
+                await self.database.do(
+                    lambda db: _nothing(db.execute("DELETE FROM workers WHERE id = ?", (worker,)))
+                )
+        finally:
+            self._worker = 0
+            await self.database.aclose()
+            lifeline, self._lifeline = self._lifeline, None
+            if lifeline is not None:
+                lifeline.release()
+
+    # ---- the plan ------------------------------------------------------------------------------
+
+    async def start_plan(self, message: Message, *, marked: bool) -> str:
+        """Begin a plan. One that was interrupted is thrown away; a finished one is refused.
+        The mark of the job."""
+        mark = secrets.token_hex(4)
+        row = (mark, int(marked), message.to_json(), time.time())
+
+        def start(db: sqlite3.Connection) -> None:
+            found = db.execute("SELECT planned FROM job").fetchone()
+            if found is not None and found[0]:
+                raise InvalidRequest(
+                    "journal",
+                    "must be a new file: this one holds a planned job (run goes on with it)",
+                    "an existing job",
+                )
+            for table in ("job", "recipients", "suppressed", "excluded", "invalid"):
+                db.execute(f"DELETE FROM {table}")  # noqa: S608 - names from here
+            db.execute(
+                "INSERT INTO job (one, mark, marked, message, created_at) VALUES (1, ?, ?, ?, ?)",
+                row,
+            )
+
+        await self.database.do(start)
+        return mark
+
+    async def finish_plan(self) -> None:
+        """From here on the job can be run."""
+        await self.database.do(lambda db: _nothing(db.execute("UPDATE job SET planned = 1")))
+
+    async def job(self) -> Job:
+        """The planned job. Raises InvalidRequest if there is none."""
+
+        def read(db: sqlite3.Connection) -> Any:
+            return db.execute(
+                "SELECT mark, marked, message, created_at FROM job WHERE planned"
+            ).fetchone()
+
+        row = await self.database.do(read)
+        if row is None:
+            raise InvalidRequest("journal", "must hold a planned job: plan one first", "none")
+        return Job(
+            mark=row[0],
+            marked=bool(row[1]),
+            message=Message.from_json(row[2]),
+            created_at=row[3],
+        )
+
+    async def first_recipient(self) -> Recipient | None:
+        """An example."""
+        rows = await self.database.do(lambda db: recipients_of(db, 1, 1))
+        return rows[0] if rows else None
+
+    # ---- claims and results --------------------------------------------------------------------
+
+    async def claim(
+        self, most: int, per_call: int, allowance: int | None, lease_s: float
+    ) -> list[PlannedCall]:
+        """Up to `most` calls to make now, their intent on the disk.
+
+        Calls that were refused as a whole or never left come first, then new ones are cut from
+        the recipients that no call covers yet. `allowance` bounds the recipients in all.
+        """
+        now, worker = time.time(), self._worker
+
+        def claim(db: sqlite3.Connection) -> list[PlannedCall]:
+            expire(db, now)
+            left = allowance
+            calls: list[PlannedCall] = []
+            while len(calls) < most and (left is None or left > 0):
+                size = per_call if left is None else min(per_call, left)
+                number = next_pending(db, size) or new_call(db, size)
+                if number is None:
+                    break
+                calls.append(intend(db, number, worker, now, now + lease_s))
+                if left is not None:
+                    left -= calls[-1].size
+            return calls
+
+        return await self.database.do(claim)
+
+    def begin(self, call: PlannedCall) -> None:
+        """This call is about to leave: only its result can take it out of doubt now."""
+        self._begun.add(call.id)
+
+    async def give_back(self) -> None:
+        """Calls that this worker claimed and did not begin are pending again."""
+        worker, begun = self._worker, frozenset(self._begun)
+
+        def give_back(db: sqlite3.Connection) -> None:
+            claimed = db.execute(
+                "SELECT id FROM calls WHERE state = 'sending' AND worker = ?", (worker,)
+            ).fetchall()
+            for (number,) in claimed:
+                if number not in begun:
+                    db.execute("UPDATE calls SET state = 'pending' WHERE id = ?", (number,))
+
+        await self.database.do(give_back)
+
+    async def settle(
+        self, call: PlannedCall, state: State, *, ref: str | None = None, reason: str | None = None
+    ) -> None:
+        """Write down what came of a call.
+
+        ``REFUSED`` for several recipients cuts the call in two halves that are pending, since the
+        server refused the whole. ``PENDING`` means that it was not processed, for certain.
+        """
+        now = time.time()
+
+        def settle(db: sqlite3.Connection) -> None:
+            (found,) = db.execute("SELECT state FROM calls WHERE id = ?", (call.id,)).fetchone()
+            new: str = state
+            if state is State.REFUSED and call.size > 1:
+                new = "split"
+            if state is State.UNKNOWN and found != "sending":
+                return  # known to be unknown, or decided on
+            if found == "dropped" and new in {"pending", "split"}:
+                return  # somebody decided that it is not to be sent again
+            done = db.execute(
+                "UPDATE calls SET state = ?, ref = ?, reason = ?, settled_at = ?,"
+                " lease_until = NULL WHERE id = ? AND attempt = ?"
+                " AND state IN ('sending', 'unknown', 'dropped')",
+                (new, ref, reason, now, call.id, call.attempt),
+            )
+            if done.rowcount and new == "split":
+                middle = (call.first + call.last) // 2
+                add_call(db, call.first, middle, call.id)
+                add_call(db, middle + 1, call.last, call.id)
+
+        await self.database.do(settle)
+        self._begun.discard(call.id)
+
+    async def recover(self) -> None:
+        """Calls of workers that are gone, or whose lease is over, become unknown."""
+        now, worker, folder = time.time(), self._worker, self.path.parent
+
+        def recover(db: sqlite3.Connection) -> None:
+            expire(db, now)
+            for other, lock in db.execute("SELECT id, lock FROM workers").fetchall():
+                if other == worker or is_alive(str(folder / lock)):
+                    continue
+                db.execute(
+                    "UPDATE calls SET state = 'unknown', reason = 'its process ended',"
+                    " settled_at = ? WHERE state = 'sending' AND worker = ?",
+                    (now, other),
+                )
+                # What it may have sent, it had sent by now: only from here on is a look conclusive.
+                db.execute(
+                    "UPDATE calls SET settled_at = ?, looked_at = NULL, worker = NULL"
+                    " WHERE state = 'unknown' AND worker = ?",
+                    (now, other),
+                )
+                db.execute("DELETE FROM workers WHERE id = ?", (other,))
+
+        await self.database.do(recover)
+
+    async def halt(self, reason: str | None) -> None:
+        """Note why a run stopped, or that a new one begins."""
+        await self.database.do(
+            lambda db: _nothing(db.execute("UPDATE job SET halted = ?", (reason,)))
+        )
+
+    # ---- unknown calls -------------------------------------------------------------------------
+
+    async def found(self, calls: Iterable[tuple[int, str]]) -> None:
+        """The server shows these calls, by number and broadcast or message id: they were sent."""
+        now, rows = time.time(), list(calls)
+
+        def found(db: sqlite3.Connection) -> None:
+            for number, ref in rows:
+                db.execute(
+                    "UPDATE calls SET state = 'sent', ref = ?, settled_at = ? WHERE id = ?"
+                    " AND state IN ('unknown', 'pending', 'dropped')",
+                    (ref, now, number),
+                )
+                db.execute(
+                    "UPDATE calls SET late = 1, ref = ? WHERE id = ? AND state = 'resent'",
+                    (ref, number),
+                )
+
+        await self.database.do(found)
+
+    async def looked(self, at: float) -> None:
+        """Everything that is still unknown was looked for, beginning at this time."""
+        await self.database.do(
+            lambda db: _nothing(
+                db.execute("UPDATE calls SET looked_at = ? WHERE state = 'unknown'", (at,))
+            )
+        )
+
+    async def resend_unknown(self, settle_s: float) -> int:
+        """Make all unknown calls pending again, since somebody decided so; their recipients.
+
+        Refused as long as one of them may still be on its way: its worker lives and might be
+        stalled, or it was not looked for at least `settle_s` seconds after it can have left.
+        """
+
+        def resend(db: sqlite3.Connection) -> int:
+            rows = db.execute(
+                "SELECT id, first, last, looked_at >= settled_at + ? AND worker IS NOT ?"
+                " AND worker IN (SELECT id FROM workers), looked_at >= settled_at + ?"
+                " FROM calls WHERE state = 'unknown' ORDER BY first",
+                (settle_s, self._worker, settle_s),
+            ).fetchall()
+            early = sum(last - first + 1 for _, first, last, _, ripe in rows if not ripe)
+            held = sum(last - first + 1 for _, first, last, alive, ripe in rows if ripe and alive)
+            if early:
+                raise InvalidRequest(
+                    "resend_unknown",
+                    f"needs {settle_s:g} s between the last moment at which a call can have left "
+                    "and a look at the server: try again later",
+                    f"{early} recipients that are too fresh",
+                )
+            if held:
+                raise InvalidRequest(
+                    "resend_unknown",
+                    "needs the process that made the call to have ended: stop it first",
+                    f"{held} recipients of one that lives",
+                )
+            for number, first, last, _, _ in rows:
+                db.execute("UPDATE calls SET state = 'resent' WHERE id = ?", (number,))
+                add_call(db, first, last, number)
+            return sum(last - first + 1 for _, first, last, _, _ in rows)
+
+        await self.recover()
+        return await self.database.do(resend)
+
+    async def drop_unknown(self) -> int:
+        """Never send the unknown ones again; their number in recipients."""
+
+        def drop(db: sqlite3.Connection) -> int:
+            (count,) = db.execute(
+                "SELECT coalesce(sum(last - first + 1), 0) FROM calls WHERE state = 'unknown'"
+            ).fetchone()
+            db.execute("UPDATE calls SET state = 'dropped' WHERE state = 'unknown'")
+            return int(count)
+
+        return await self.database.do(drop)
+
+    # ---- reading -------------------------------------------------------------------------------
+
+    async def status(self) -> Status:
+        """How the job stands."""
+        return await self.database.do(status_of)
+
+    async def outcomes(self, state: State | None = None) -> AsyncIterator[Outcome]:
+        """All recipients in the order of the input, or those in one state; then the rows that
+        were excluded and that were invalid."""
+        after = 0
+        while True:
+            page = await self.database.do(lambda db, after=after: outcomes_after(db, after))  # type: ignore[misc]
+            for each in page:
+                if state in {None, each.state}:
+                    yield each
+            if len(page) < A_PAGE:
+                break
+            after += len(page)
+        for other in (State.EXCLUDED, State.INVALID):
+            if state in {None, other}:
+                async for each in self._left_out(other):
+                    yield each
+
+    async def _left_out(self, state: State) -> AsyncIterator[Outcome]:
+        column, table = (
+            ("address, NULL", "excluded") if state is State.EXCLUDED else ("'', reason", "invalid")
+        )
+        page: Sequence[Any] = [None] * A_PAGE
+        skip = 0
+        while len(page) == A_PAGE:
+            query = f"SELECT line, {column} FROM {table} ORDER BY line LIMIT ? OFFSET ?"  # noqa: S608
+            page = await self.database.do(
+                lambda db, query=query, skip=skip: db.execute(query, (A_PAGE, skip)).fetchall()  # type: ignore[misc]
+            )
+            skip += len(page)
+            for line, address, reason in page:
+                yield Outcome(address=address, line=line, state=state, reason=reason)
+
+
+def _nothing(_: object) -> None:
+    """What a statement gives is of no interest."""

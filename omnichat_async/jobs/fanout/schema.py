@@ -1,0 +1,80 @@
+"""The tables of a journal.
+
+Recipients are numbered without gaps. A call covers a run of them and is what has a state, so one
+row changes per call and not one per recipient. A recipient's state is that of the one call that
+covers it and was not replaced (by the halves of a refused one, or by the call that sends it again);
+those that no call covers yet are pending.
+"""
+
+from __future__ import annotations
+
+__all__ = ["FORMAT", "SCHEMA"]
+
+FORMAT = 4_107_001
+"""The layout of the file. A file with another number is not touched."""
+
+SCHEMA = (
+    """CREATE TABLE job (
+        one INTEGER PRIMARY KEY CHECK (one = 1),
+        planned INTEGER NOT NULL DEFAULT 0,
+        mark TEXT NOT NULL,
+        marked INTEGER NOT NULL,
+        message TEXT NOT NULL,
+        created_at REAL NOT NULL,
+        recipients INTEGER NOT NULL DEFAULT 0,
+        duplicates INTEGER NOT NULL DEFAULT 0,
+        excluded INTEGER NOT NULL DEFAULT 0,
+        invalid INTEGER NOT NULL DEFAULT 0,
+        covered INTEGER NOT NULL DEFAULT 0,
+        baseline_taken INTEGER NOT NULL DEFAULT 0,
+        halted TEXT
+    )""",
+    """CREATE TABLE recipients (
+        n INTEGER PRIMARY KEY,
+        address TEXT NOT NULL UNIQUE,
+        line INTEGER NOT NULL,
+        personal TEXT
+    )""",
+    "CREATE TABLE suppressed (address TEXT PRIMARY KEY) WITHOUT ROWID",
+    "CREATE TABLE excluded (address TEXT PRIMARY KEY, line INTEGER NOT NULL) WITHOUT ROWID",
+    "CREATE TABLE invalid (line INTEGER NOT NULL, reason TEXT NOT NULL)",
+    """CREATE TABLE calls (
+        id INTEGER PRIMARY KEY,
+        first INTEGER NOT NULL,
+        last INTEGER NOT NULL,
+        state TEXT NOT NULL,
+        attempt INTEGER NOT NULL DEFAULT 0,
+        worker INTEGER,
+        lease_until REAL,
+        intended_at REAL,
+        settled_at REAL,
+        looked_at REAL,
+        ref TEXT,
+        reason TEXT,
+        parent INTEGER,
+        late INTEGER NOT NULL DEFAULT 0
+    )""",
+    "CREATE INDEX pending_calls ON calls (id) WHERE state = 'pending'",
+    "CREATE INDEX sending_calls ON calls (id) WHERE state = 'sending'",
+    "CREATE INDEX unknown_calls ON calls (first) WHERE state = 'unknown'",
+    "CREATE INDEX calls_by_first ON calls (first)",
+    "CREATE INDEX late_calls ON calls (id) WHERE late = 1",
+    "CREATE INDEX calls_by_ref ON calls (ref) WHERE ref IS NOT NULL",
+    """CREATE TABLE counts (
+        state TEXT PRIMARY KEY, calls INTEGER NOT NULL, recipients INTEGER NOT NULL
+    ) WITHOUT ROWID""",
+    """CREATE TRIGGER call_made AFTER INSERT ON calls BEGIN
+        INSERT INTO counts VALUES (NEW.state, 1, NEW.last - NEW.first + 1)
+        ON CONFLICT (state) DO UPDATE SET
+            calls = calls + 1, recipients = recipients + excluded.recipients;
+    END""",
+    """CREATE TRIGGER call_moved AFTER UPDATE OF state ON calls WHEN OLD.state <> NEW.state BEGIN
+        UPDATE counts SET calls = calls - 1, recipients = recipients - (OLD.last - OLD.first + 1)
+        WHERE state = OLD.state;
+        INSERT INTO counts VALUES (NEW.state, 1, NEW.last - NEW.first + 1)
+        ON CONFLICT (state) DO UPDATE SET
+            calls = calls + 1, recipients = recipients + excluded.recipients;
+    END""",
+    "CREATE TABLE workers (id INTEGER PRIMARY KEY, lock TEXT NOT NULL)",
+    "CREATE TABLE baseline (broadcast_id TEXT PRIMARY KEY) WITHOUT ROWID",
+)
