@@ -10,12 +10,15 @@ from omnichat_async.testing.builders import (
     whatsapp_message,
     whatsapp_status,
 )
+from omnichat_async.testing.requests import handshake_request, signed_request
 
 __all__ = [
     "OMIT",
     "agent_body",
     "agent_event",
     "event_data",
+    "handshake_request",
+    "signed_request",
     "to_bytes",
     "whatsapp_body",
     "whatsapp_message",
