@@ -11,9 +11,12 @@ from omnichat_async.testing.builders import (
     whatsapp_status,
 )
 from omnichat_async.testing.requests import handshake_request, signed_request
+from omnichat_async.testing.sender import FakeOmnichat, SubscriptionDisabled
 
 __all__ = [
     "OMIT",
+    "FakeOmnichat",
+    "SubscriptionDisabled",
     "agent_body",
     "agent_event",
     "event_data",
