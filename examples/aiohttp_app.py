@@ -16,10 +16,10 @@ from aiohttp import web
 from omnichat_async.integrations.aiohttp import CLIENT, cleanup_ctx, setup
 from omnichat_async.webhooks import OmnichatEvent, OmnichatSignature, Receiver, SqliteInbox
 from omnichat_async.webhooks.chatbot import Reply, Text, check_bearer
-from omnichat_async.webhooks.topics import Ticket
 
 if TYPE_CHECKING:
     from omnichat_async.webhooks import Delivery
+    from omnichat_async.webhooks.topics import Ticket
 
 receiver = Receiver(
     OmnichatSignature(os.environ.get("OMNICHAT_SIGNATURE_SECRET")),
@@ -44,7 +44,9 @@ async def show_tickets(request: web.Request) -> web.Response:
 
 async def show_channels(request: web.Request) -> web.Response:
     """The ids of the account's channels."""
-    return web.json_response([each.id for each in await request.app[CLIENT].channels.list()])
+    return web.json_response(
+        [each.channel_id for each in await request.app[CLIENT].channels.list()]
+    )
 
 
 async def chatbot(request: web.Request) -> web.Response:

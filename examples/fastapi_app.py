@@ -18,7 +18,7 @@ from fastapi import FastAPI
 
 from omnichat_async import OmnichatError
 from omnichat_async.integrations.fastapi import Client, setup
-from omnichat_async.models import headless
+from omnichat_async.models.headless import HeadlessMessage, Text
 from omnichat_async.webhooks import InboundMessage, OmnichatSignature, Receiver, SqliteInbox
 
 if TYPE_CHECKING:
@@ -43,9 +43,8 @@ async def answer(event: InboundMessage, delivery: Delivery) -> None:
     if phone is None or sender is None or event.data.text is None or not event.data.text.body:
         return
     try:
-        await delivery.client.headless.send(
-            phone, headless.text(sender, f"You said: {event.data.text.body}")
-        )
+        text = Text(f"You said: {event.data.text.body}")
+        await delivery.client.headless.send(phone, HeadlessMessage(sender, text))
     except OmnichatError as error:
         log.warning("not answered: %s", error)
 
@@ -63,6 +62,6 @@ setup(app, receiver, "/webhooks")
 
 
 @app.get("/channels")
-async def channels(client: Client) -> list[str]:
+async def channels(client: Client) -> list[str | None]:
     """The ids of the account's channels."""
-    return [channel.id for channel in await client.channels.list()]
+    return [channel.channel_id for channel in await client.channels.list()]

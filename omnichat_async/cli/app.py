@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from omnichat_async._version import __version__
-from omnichat_async.cli import export, sandbox
+from omnichat_async.cli import export, sandbox, webhook
 from omnichat_async.cli.display import FAILED, complain
 from omnichat_async.cli.settings import DEFAULT_RATE, Settings, hoisted
 from omnichat_async.errors import OmnichatError
@@ -25,6 +25,7 @@ app = typer.Typer(
     rich_markup_mode=None,
 )
 app.add_typer(export.app, name="export")
+app.add_typer(webhook.app, name="webhook")
 app.command(name="sandbox")(sandbox.serve)
 
 
