@@ -562,12 +562,13 @@ def test_claims_end_and_are_bounded() -> None:
 
 def test_what_cannot_work_is_said_at_once() -> None:
     auth = OmnichatSignature(SECRET)
-    for options in (
+    wrong: tuple[dict[str, Any], ...] = (
         {"ack": "stored"},
         {"ack": "queued", "inbox": MemoryInbox()},
         {"ack": "whenever"},
         {"verify_token": ""},
-    ):
+    )
+    for options in wrong:
         with pytest.raises(ConfigurationError):
             Receiver(auth, **options)
     with pytest.raises(ValueError, match="max_body"):
