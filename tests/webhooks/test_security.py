@@ -494,6 +494,24 @@ def test_20_a_flood_does_not_grow_memory() -> None:
     assert peak < 15_000_000  # 100 bodies at once would be 9 MB of chunks and 9 MB joined
 
 
+def test_20_what_waits_is_bounded() -> None:
+    async def main() -> None:
+        receiver = make()
+        receiver._inbox = MemoryInbox(max_open=10, keep=10)
+        gate = asyncio.Event()
+
+        @receiver.on_any
+        async def stuck(_: Any, __: Any) -> None:
+            await gate.wait()
+
+        async with receiver:
+            statuses = [(await post(receiver, signed()))[0] for _ in range(40)]
+            assert statuses == [200] * 10 + [503] * 30
+            gate.set()
+
+    run(main())
+
+
 def test_20_the_room_for_bodies_is_given_back() -> None:
     async def main() -> None:
         intake = Intake(Limits(max_buffered=100))
