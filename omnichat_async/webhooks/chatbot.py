@@ -84,7 +84,7 @@ class Image(Body):
         return {"type": "image", "image": self.url, **caption}
 
 
-@attrs.frozen(kw_only=True)
+@attrs.frozen
 class Button(Body):
     """A button: exactly one of `block_id` (with its `bot_id`), `url` and `message`.
 
@@ -93,7 +93,7 @@ class Button(Body):
     carousels.
     """
 
-    title: str = attrs.field(kw_only=False)
+    title: str
     block_id: str | None = None
     bot_id: str | None = None
     url: str | None = None
@@ -177,11 +177,11 @@ class LineImageCarousel(Body):
         return {"type": kind, kind: wire_value(list(self.images))}
 
 
-@attrs.frozen(kw_only=True)
+@attrs.frozen
 class Option(Body):
     """A row of a list: `title` of at most 24 characters, `description` of at most 72."""
 
-    title: str = attrs.field(kw_only=False)
+    title: str
     bot_id: str
     block_id: str
     description: str | None = None
