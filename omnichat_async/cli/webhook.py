@@ -82,21 +82,11 @@ def _from_environment(name: str) -> list[str]:
 
 
 async def _serve(receiver: Receiver, host: str, port: int, path: str) -> None:
-    from aiohttp import web  # noqa: PLC0415 - only to serve
+    from omnichat_async.integrations.aiohttp import serving  # noqa: PLC0415 - only to serve
 
-    from omnichat_async.integrations.aiohttp import setup  # noqa: PLC0415
-
-    application = web.Application()
-    setup(application, receiver, path)
-    runner = web.AppRunner(application, access_log=None)
-    await runner.setup()
-    try:
-        await web.TCPSite(runner, host, port).start()
-        bound = runner.addresses[0][1]
-        typer.echo(f"receiving webhooks on http://{host}:{bound}{path}", err=True)
+    async with serving(receiver, host, port, path) as url:
+        typer.echo(f"receiving webhooks on {url}", err=True)
         await asyncio.Event().wait()
-    finally:
-        await runner.cleanup()
 
 
 class _Lines:

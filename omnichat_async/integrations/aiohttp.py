@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from typing import TYPE_CHECKING
 
 from aiohttp import web
@@ -14,7 +15,7 @@ if TYPE_CHECKING:
 
     from omnichat_async.webhooks import Receiver
 
-__all__ = ["CLIENT", "cleanup_ctx", "handler", "setup"]
+__all__ = ["CLIENT", "cleanup_ctx", "handler", "serving", "setup"]
 
 CLIENT: web.AppKey[OmnichatClient] = web.AppKey("omnichat_client", OmnichatClient)
 """Where the application keeps its client: ``request.app[CLIENT]``."""
@@ -77,3 +78,17 @@ def handler(
         return web.Response(status=answer.status, body=answer.body, headers=answer.headers)
 
     return handle
+
+
+@contextlib.asynccontextmanager
+async def serving(receiver: Receiver, host: str, port: int, path: str) -> AsyncIterator[str]:
+    """Serve nothing but a receiver, on a server of its own; its URL. Port 0 takes a free one."""
+    app = web.Application()
+    setup(app, receiver, path)
+    runner = web.AppRunner(app, access_log=None)
+    await runner.setup()
+    try:
+        await web.TCPSite(runner, host, port).start()
+        yield f"http://{host}:{runner.addresses[0][1]}{path}"
+    finally:
+        await runner.cleanup()
