@@ -35,8 +35,9 @@ class Model:
     extra: dict[str, Any] = attrs.field(factory=dict)
 
     def __init_subclass__(cls) -> None:
-        # attrs writes no repr into a class that has one: this one serves all models.
-        cls.__repr__ = Model.__repr__  # type: ignore[method-assign]
+        # attrs writes no repr into a class that has one: each has the one it would inherit.
+        if "__repr__" not in vars(cls):
+            cls.__repr__ = cls.__repr__  # type: ignore[method-assign]
 
     def __repr__(self) -> str:
         names = [field.name for field in attrs.fields(type(self)) if field.name != "extra"]
