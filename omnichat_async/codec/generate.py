@@ -22,7 +22,7 @@ from typing import Any, TypeAlias, get_type_hints
 import attrs
 
 from omnichat_async.codec.misfits import Mismatch
-from omnichat_async.models.base import Model, wire_name
+from omnichat_async.models.base import Model, is_frozen, wire_name
 
 __all__ = ["Hook", "Inline", "ModelHooks", "generated_hooks", "known_names"]
 
@@ -32,11 +32,13 @@ Hook: TypeAlias = Callable[[Any, Any], Any]
 @attrs.frozen
 class Inline:
     """The common case of a type, as Python expressions over the value ``x``: how to know it and
-    what it becomes. ``{it}`` in them stands for `it`, an object that they need."""
+    what it becomes. ``{it}`` in them stands for `it`, an object that they need. `shared` means
+    that rows in a row have equal values, which become one object."""
 
-    test: str
+    test: str = ""
     result: str = "x"
     it: Any = None
+    shared: bool = False
 
 
 @attrs.frozen
@@ -45,6 +47,9 @@ class ModelHooks:
 
     one: Hook
     all: Callable[[list[Any]], list[Any]]
+
+
+_INDENTS = ("    ", "        ")
 
 
 def wire_fields(cls: type[Any]) -> list[attrs.Attribute[Any]]:
@@ -70,22 +75,23 @@ def generated_hooks(
     names: dict[str, Any] = {
         "cls": cls,
         "new": object.__new__,
+        "put": object.__setattr__,
         "known": known_names(cls),
         "Mismatch": Mismatch,
         "MISSING": object(),
     }
     lines = list(_lines(cls, hook_for, inline_for, names))
-    body = "\n".join(f"        {line}" for line in lines)
+    once, each_row = ("".join(f"\n{indent}{line}" for line in lines) for indent in _INDENTS)
+    nothing_yet = "".join(f"{name} = " for name in names if name.startswith("last_")) + "_ = None"
     source = f"""
 def one(value, _):
-    if True:
-{body}
+    {nothing_yet}{once}
     return made
 
 def all_of(rows):
     made_all = []
-    for value in rows:
-{body}
+    {nothing_yet}
+    for value in rows:{each_row}
         made_all.append(made)
     return made_all
 """
@@ -102,6 +108,7 @@ def _lines(
 ) -> Iterator[str]:
     hints = get_type_hints(cls, include_extras=True)
     fields = wire_fields(cls)
+    store = _put if is_frozen(cls) else _set
     yield "if type(value) is not dict: raise Mismatch('an object', value)"
     yield "made = new(cls)"
     yield "get = value.get"
@@ -110,36 +117,55 @@ def _lines(
         if field in fields:
             tp = hints[field.name]
             names[f"type_{index}"], names[f"hook_{index}"] = tp, hook_for(tp)
-            yield from _field_lines(index, field, inline_for(tp), names)
+            yield from _field_lines(index, field, store, inline_for(tp), names)
         elif field.name != "extra":
-            yield f"made.{field.name} = {_default(index, field, names)}"
+            yield store(field.name, _default(index, field, names))
     yield f"if len(value) + missing != {len(fields)}:"
-    yield "    made.extra = {key: value[key] for key in value if key not in known}"
-    yield "else: made.extra = {}"
+    yield "    " + store("extra", "{key: value[key] for key in value if key not in known}")
+
+
+def _set(name: str, value: str) -> str:
+    return f"made.{name} = {value}"
+
+
+def _put(name: str, value: str) -> str:
+    return f"put(made, {name!r}, {value})"
 
 
 def _field_lines(
-    index: int, field: attrs.Attribute[Any], inline: Inline | None, names: dict[str, Any]
+    index: int,
+    field: attrs.Attribute[Any],
+    store: Callable[[str, str], str],
+    inline: Inline | None,
+    names: dict[str, Any],
 ) -> Iterator[str]:
-    key, target = repr(wire_name(field)), f"made.{field.name}"
+    key, name = repr(wire_name(field)), field.name
     then = "if"
     if field.default is attrs.NOTHING:
         yield f"x = value[{key}]"
     else:
         # A hook may have a word to say about null, but only where null is not the default.
         absent = "None" if field.default is None else "MISSING"
-        yield f"x = get({key}, {absent})"
+        yield f"x = get({key}" + (")" if absent == "None" else ", MISSING)")
         yield f"if x is {absent}:"
         yield f"    if {key} not in value: missing += 1"
-        yield f"    {target} = {_default(index, field, names)}"
+        yield "    " + store(name, _default(index, field, names))
         then = "elif"
-    other = f"{target} = hook_{index}(x, type_{index})"
+    read = f"hook_{index}(x, type_{index})"
+    if inline is not None and inline.shared:
+        names[f"last_{index}"] = None
+        yield f"{then} x == last_{index}: {store(name, f'same_{index}')}"
+        yield "else:"
+        yield f"    same_{index} = {read}"
+        yield f"    last_{index} = None if same_{index}.extra else x"
+        yield "    " + store(name, f"same_{index}")
+        return
     if inline is not None:
         names[f"it_{index}"] = inline.it
         test, result = (each.format(it=f"it_{index}") for each in (inline.test, inline.result))
-        yield f"{then} {test}: {target} = {result}"
+        yield f"{then} {test}: {store(name, result)}"
         then = "elif"
-    yield other if then == "if" else f"else: {other}"
+    yield store(name, read) if then == "if" else f"else: {store(name, read)}"
 
 
 def _default(index: int, field: attrs.Attribute[Any], names: dict[str, Any]) -> str:

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import functools
 import types
-import typing
 from datetime import datetime
 from typing import TYPE_CHECKING, Any, Union, get_args, get_origin
 
@@ -12,8 +10,8 @@ import cattrs
 
 from omnichat_async.codec.generate import Hook, Inline, ModelHooks, generated_hooks
 from omnichat_async.codec.misfits import SCALARS, Mismatch
-from omnichat_async.models.base import Model, NumericText, OpenEnum, OpenIntEnum
-from omnichat_async.windows import EPOCH, MILLISECOND
+from omnichat_async.codec.times import FIRST_MS, LAST_MS, from_ms
+from omnichat_async.models.base import Model, NumericText, OpenEnum, OpenIntEnum, is_frozen
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -46,10 +44,6 @@ def _is_numeric_text(tp: Any) -> bool:
     return bool(tp == NumericText)
 
 
-_FIRST_MS, _LAST_MS = -62_135_596_800_000, 253_402_300_799_999
-"""The epoch milliseconds that a datetime can hold."""
-
-
 # ---- the rules ---------------------------------------------------------------------------------
 
 
@@ -73,12 +67,12 @@ def _scalar(*allowed: type) -> Hook:
 def _time(value: Any, _: Any) -> datetime | None:
     """Epoch milliseconds become an aware UTC datetime; ISO text keeps the zone it has or lacks."""
     try:
-        if type(value) is int:
-            return EPOCH + value * MILLISECOND
+        if type(value) is int and FIRST_MS <= value <= LAST_MS:
+            return from_ms(value)
         # Digits alone are refused: fromisoformat() would read an epoch as a date of the year 1612.
         if type(value) is str and not value.isdigit():
             return datetime.fromisoformat(value) if value.strip() else None
-    except (ValueError, OverflowError):
+    except ValueError:
         pass
     raise Mismatch("a time (epoch milliseconds or ISO 8601)", value)
 
@@ -143,6 +137,8 @@ def _union(tp: Any) -> Hook:
 def _list(tp: Any) -> Hook:
     (item,) = get_args(tp)
     inner = hook_for(item)
+    if is_model(item):
+        return _list_of_models(_hooks(item))
     # Where nulls are values, as in the ids of messages of which some failed, each keeps its place.
     keeps_nulls = is_union(item) and type(None) in get_args(item)
 
@@ -152,6 +148,17 @@ def _list(tp: Any) -> Hook:
         if type(value) is not list:
             raise Mismatch("an array", value)
         return [inner(each, item) for each in value if keeps_nulls or each is not None]
+
+    return hook
+
+
+def _list_of_models(hooks: ModelHooks) -> Hook:
+    def hook(value: Any, _: Any) -> list[Any]:
+        if type(value) is list:
+            return hooks.all([each for each in value if each is not None])
+        if value is None:
+            return []
+        raise Mismatch("an array", value)
 
     return hook
 
@@ -171,8 +178,9 @@ def _inline(tp: Any) -> Inline | None:
     if enum := _one_of(members, OpenEnum):
         return Inline("type(x) is str and (known_as := {it}(x))", "known_as", enum.known().get)
     if members == [datetime]:
-        test = f"type(x) is int and {_FIRST_MS} <= x <= {_LAST_MS}"
-        return Inline(test, "{it}[0] + x * {it}[1]", (EPOCH, MILLISECOND))
+        return Inline(f"type(x) is int and {FIRST_MS} <= x <= {LAST_MS}", "{it}(x)", from_ms)
+    if is_model(members[0]) and is_frozen(members[0]):
+        return Inline(shared=True)
     if not all(m in SCALARS for m in members):
         return None
     exact = _exact(tuple(members))
@@ -183,9 +191,13 @@ def _inline(tp: Any) -> Inline | None:
     )
 
 
-@functools.cache
+_generated: dict[type[Model], ModelHooks] = {}
+
+
 def _hooks(cls: type[Model]) -> ModelHooks:
-    return generated_hooks(cls, hook_for, _inline)
+    if cls not in _generated:
+        _generated[cls] = generated_hooks(cls, hook_for, _inline)
+    return _generated[cls]
 
 
 def _model(cls: type[Model]) -> Hook:
@@ -205,7 +217,8 @@ _converter.register_structure_hook_factory(is_model, _model)
 
 def hook_for(tp: Any) -> Hook:
     """The function that reads values of a type; it is made when it is first asked for."""
-    return typing.cast("Hook", _converter.get_structure_hook(tp))
+    hook: Hook = _converter.get_structure_hook(tp)
+    return hook
 
 
 def rows_hook(model: type[Any]) -> Callable[[list[Any]], list[Any]]:
