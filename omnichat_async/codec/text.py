@@ -69,7 +69,7 @@ def holds_big_number(body: bytes) -> bool:
     at = sample.find(_MANY)
     while at >= 0:
         first = at * _STRIDE  # or up to a stride before that
-        if _BIG.search(body, max(0, first - _STRIDE - 1), first + _SHORTEST + 2):
+        if _BIG.search(body, first - _STRIDE - 1, first + _SHORTEST + 2):
             return True
         at = sample.find(_MANY, at + 1)
     return False
