@@ -6,9 +6,9 @@ import typing
 from typing import Any, TypeVar
 
 from omnichat_async.calls import Call, Page
-from omnichat_async.codec.explain import structure
+from omnichat_async.codec.explain import explain, structure
 from omnichat_async.codec.generate import known_names
-from omnichat_async.codec.misfits import Mismatch, kind_of
+from omnichat_async.codec.misfits import kind_of
 from omnichat_async.codec.rules import rows_hook
 from omnichat_async.errors import DecodeError
 
@@ -49,21 +49,13 @@ def decode_page(model: type[M] | None, parsed: Any) -> Page[Any]:
     total = total_of(parsed)
     if model is None:
         return Page(rows, total)
-    try:
-        return Page(rows_hook(model)(rows), total)
-    except (Mismatch, KeyError):
-        return _page_with_odd_rows(model, rows, total)
-
-
-def _page_with_odd_rows(model: type[M], rows: list[Any], total: int | None) -> Page[M]:
-    items: list[M] = []
+    read = rows_hook(model)
+    items = read(rows)
     rejected: dict[int, DecodeError] = {}
-    for index, row in enumerate(rows):
-        try:
-            items.append(structure(model, row, f"content[{index}]"))
-        except DecodeError as error:
-            error.raw = row
-            rejected[index] = error
+    while (place := len(items) + len(rejected)) < len(rows):  # this row stopped it
+        error = rejected[place] = explain(model, rows[place], f"content[{place}]")
+        error.raw = rows[place]
+        items += read(rows[place + 1 :])
     return Page(items, total, rejected=rejected)
 
 

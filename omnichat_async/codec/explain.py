@@ -16,7 +16,7 @@ from omnichat_async.models.base import wire_name
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-__all__ = ["structure"]
+__all__ = ["explain", "structure"]
 
 M = TypeVar("M")
 

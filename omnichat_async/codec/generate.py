@@ -43,13 +43,14 @@ class Inline:
 
 @attrs.frozen
 class ModelHooks:
-    """How to read a model from a parsed object, and how to read all in a list."""
+    """How to read a model from a parsed object, and how to read those in a list: all of them, or
+    all up to the first that does not fit."""
 
     one: Hook
     all: Callable[[list[Any]], list[Any]]
 
 
-_INDENTS = ("    ", "        ")
+_INDENTS = ("    ", "            ")
 
 
 def wire_fields(cls: type[Any]) -> list[attrs.Attribute[Any]]:
@@ -91,8 +92,10 @@ def one(value, _):
 def all_of(rows):
     made_all = []
     {nothing_yet}
-    for value in rows:{each_row}
-        made_all.append(made)
+    try:
+        for value in rows:{each_row}
+            made_all.append(made)
+    except (Mismatch, KeyError): pass
     return made_all
 """
     code = compile(source, f"<reads {cls.__module__}.{cls.__qualname__}>", "exec")

@@ -155,7 +155,11 @@ def _list(tp: Any) -> Hook:
 def _list_of_models(hooks: ModelHooks) -> Hook:
     def hook(value: Any, _: Any) -> list[Any]:
         if type(value) is list:
-            return hooks.all([each for each in value if each is not None])
+            given = [each for each in value if each is not None]
+            made = hooks.all(given)
+            if len(made) == len(given):
+                return made
+            raise Mismatch("an array of other objects", value)
         if value is None:
             return []
         raise Mismatch("an array", value)
@@ -222,8 +226,5 @@ def hook_for(tp: Any) -> Hook:
 
 
 def rows_hook(model: type[Any]) -> Callable[[list[Any]], list[Any]]:
-    """The function that reads all rows of a list as `model` objects."""
-    if is_model(model):
-        return _hooks(model).all
-    hook = hook_for(model)
-    return lambda rows: [hook(row, model) for row in rows]
+    """The function that reads rows as `model` objects, up to the first that does not fit."""
+    return _hooks(model).all
