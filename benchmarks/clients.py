@@ -6,9 +6,18 @@ python -m benchmarks.clients CASE URL PAGES
 from __future__ import annotations
 
 import asyncio
+import sys
+import time
 from typing import TYPE_CHECKING, Any
 
-from benchmarks.support.child import answer, importing, keeping, reading, repeating
+from benchmarks.support.child import (
+    Read,
+    answer,
+    importing,
+    keeping,
+    reading,
+    repeating,
+)
 from benchmarks.support.rows import END_MS, contact, message
 
 if TYPE_CHECKING:
@@ -124,6 +133,47 @@ async def raw_pages(url: str, pages: int) -> int:
     return await typed_pages(url, pages, raw=True)
 
 
+# ---- long walks and far servers ----------------------------------------------------------------
+
+
+def walk(root: str, pages: str) -> dict[str, float]:
+    """A whole walk over typed rows: CPU per row, and the most memory that the process took."""
+    import resource
+
+    figures = reading(typed_rows)(root, pages)
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return {**figures, "peak_mb": peak / (2**20 if sys.platform == "darwin" else 2**10)}
+
+
+async def typed_rows_40(url: str, pages: int) -> int:
+    """Typed rows, 40 pages in flight."""
+    return await typed_rows(url, pages, concurrency=40)
+
+
+async def typed_rows_paced(url: str, pages: int) -> int:
+    """Typed rows with nothing but defaults: the rate limit, and pages in flight as it needs."""
+    from omnichat_async import OmnichatClient
+
+    rows = 0
+    async with OmnichatClient("token", base_url=url) as sdk:
+        async for _ in listing(sdk, concurrency=None):
+            rows += 1
+    return rows
+
+
+def far(read: Read, pages_first: int = 1) -> Callable[..., dict[str, float]]:
+    """A case over a slow way: rows per second, after a page that warms up."""
+
+    async def run(root: str, pages: int) -> dict[str, float]:
+        await read(f"{root}/{pages_first}/v1", pages_first)
+        await asyncio.sleep(1.1)  # the rate limit's window forgets the page
+        start = time.perf_counter()
+        rows = await read(f"{root}/{pages}/v1", pages)
+        return {"rows_per_s": rows / (time.perf_counter() - start)}
+
+    return lambda root, pages: asyncio.run(run(root, int(pages)))
+
+
 # ---- the model layer alone ---------------------------------------------------------------------
 
 
@@ -186,15 +236,28 @@ def aiohttp_first_page(root: str) -> None:
     assert asyncio.run(loop_of_dicts(f"{root}/1/v1", 1)) == 100
 
 
-READS = (floor, loop_of_dicts, typed_rows, typed_rows_in_turn, typed_pages, raw_pages)
-CASES = {
+READS: tuple[Read, ...] = (
+    floor,
+    loop_of_dicts,
+    typed_rows,
+    typed_rows_in_turn,
+    typed_pages,
+    raw_pages,
+)
+CASES: dict[str, Callable[..., dict[str, float]]] = {
     **{each.__name__: reading(each) for each in READS},
+    "walk": walk,
+    "far_in_turn": far(loop_of_dicts),
+    "far_at_once": far(typed_rows_40),
+    "far_paced": far(typed_rows_paced),
     "sdk_message": lambda: structuring(message),
     "sdk_message_odd": lambda: structuring(message, odd=True),
     "sdk_contact": lambda: structuring(contact),
     "kept_dicts": keeping(kept_dicts),
     "kept_models": keeping(kept_models),
-    **{each.__name__: importing(each) for each in (sdk_client, sdk_first_page, aiohttp_first_page)},
+    "sdk_client": importing(sdk_client),
+    "sdk_first_page": importing(sdk_first_page),
+    "aiohttp_first_page": importing(aiohttp_first_page),
 }
 
 if __name__ == "__main__":
