@@ -57,7 +57,7 @@ def test_rows_around_an_odd_one_are_read_once() -> None:
         return real(ms)
 
     rows = [{"id": "a", "time": n} for n in range(10)] + [{"id": 5}] + [{"id": "b", "time": 99}]
-    names = rules.rows_hook(Message).__globals__  # type: ignore[attr-defined]
+    names = rules.rows_hook(Message).__globals__
     place = next(name for name, value in names.items() if value is real)
     try:
         names[place] = counted

@@ -139,6 +139,7 @@ def _list(tp: Any) -> Hook:
     inner = hook_for(item)
     if is_model(item):
         return _list_of_models(_hooks(item))
+    plain = _exact((item,)) if item in SCALARS else frozenset()
     # Where nulls are values, as in the ids of messages of which some failed, each keeps its place.
     keeps_nulls = is_union(item) and type(None) in get_args(item)
 
@@ -147,6 +148,8 @@ def _list(tp: Any) -> Hook:
             return []
         if type(value) is not list:
             raise Mismatch("an array", value)
+        if plain.issuperset(map(type, value)):
+            return value.copy()
         return [inner(each, item) for each in value if keeps_nulls or each is not None]
 
     return hook
@@ -155,7 +158,7 @@ def _list(tp: Any) -> Hook:
 def _list_of_models(hooks: ModelHooks) -> Hook:
     def hook(value: Any, _: Any) -> list[Any]:
         if type(value) is list:
-            given = [each for each in value if each is not None]
+            given = [each for each in value if each is not None] if None in value else value
             made = hooks.all(given)
             if len(made) == len(given):
                 return made
@@ -183,6 +186,8 @@ def _inline(tp: Any) -> Inline | None:
         return Inline("type(x) is str and (known_as := {it}(x))", "known_as", enum.known().get)
     if members == [datetime]:
         return Inline(f"type(x) is int and {FIRST_MS} <= x <= {LAST_MS}", "{it}(x)", from_ms)
+    if _is_dict(members[0]):
+        return Inline("type(x) is dict")
     if is_model(members[0]) and is_frozen(members[0]):
         return Inline(shared=True)
     if not all(m in SCALARS for m in members):
