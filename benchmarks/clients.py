@@ -96,12 +96,9 @@ def client(url: str) -> OmnichatClient:
 
 def listing(sdk: OmnichatClient, **options: Any) -> Listing[Any]:
     """All the messages there are."""
-    return sdk.messages.list(
-        platform="whatsapp",
-        after=END_MS - WEEK_MS,
-        before=END_MS,
-        **{"concurrency": AT_ONCE, **options},
-    )
+    options.setdefault("concurrency", AT_ONCE)
+    span: dict[str, Any] = {"after": END_MS - WEEK_MS, "before": END_MS}
+    return sdk.messages.list(platform="whatsapp", **span, **options)
 
 
 async def typed_rows(url: str, pages: int, **options: Any) -> int:
