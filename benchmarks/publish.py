@@ -1,6 +1,6 @@
 """Make the documentation's page of results from the JSON that the benchmarks wrote.
 
-python -m benchmarks.publish FILE
+python -m benchmarks.publish FILE [NOTE]
 """
 
 from __future__ import annotations
@@ -85,7 +85,8 @@ def plot(rows: list[dict[str, Any]]) -> str:
 def main() -> None:
     """Write the page and its plot."""
     found = json.loads(Path(sys.argv[1]).read_text(encoding="utf-8"))
-    text = HEAD + "".join(table(each) for each in found.values())
+    note = "".join(f"\n{each}\n" for each in sys.argv[2:])
+    text = HEAD + note + "".join(table(each) for each in found.values())
     (PAGES / "benchmarks.md").write_text(text.rstrip() + "\n", encoding="utf-8")
     drawn = plot(found["listings"]["rows"])
     (PAGES / "benchmarks.svg").write_text(drawn, encoding="utf-8")
