@@ -14,7 +14,8 @@ from hypothesis import strategies as st
 
 from omnichat_async import OmnichatClient, RateLimiter
 from omnichat_async.codec import answers, decode_page, explain, rules, structure, times
-from omnichat_async.models import Channel, Contact, Message, NamedChannel, Platform
+from omnichat_async.models import Channel, Contact, Message, Model, NamedChannel, Platform
+from omnichat_async.models.base import local
 from omnichat_async.sandbox import Sandbox
 from omnichat_async.windows import EPOCH, MILLISECOND
 
@@ -120,6 +121,30 @@ def test_an_empty_extra_is_made_when_it_is_asked_for() -> None:
     assert (repr(fresh), attrs.evolve(fresh, name="n").extra) == (repr(read), {})
     with pytest.raises(AttributeError, match="'Contact' object has no attribute 'nothing'"):
         _ = fresh.nothing  # type: ignore[attr-defined]
+
+
+@attrs.define(kw_only=True)
+class Careful(Model):
+    """A model that does something when it is made."""
+
+    id: str = attrs.field(converter=lambda text: text.strip())
+    count: int | None = attrs.field(
+        default=None, validator=attrs.validators.optional(attrs.validators.ge(0))
+    )
+    seen: list[str] = attrs.field(factory=list)
+    made_here: int = local(default=7)
+
+    def __attrs_post_init__(self) -> None:
+        self.seen.append("post-init")
+
+
+def test_a_class_with_rules_of_its_own_is_made_by_its_own_init() -> None:
+    read = structure(Careful, {"id": " a ", "count": 1, "new": None})
+    assert (read.id, read.count, read.seen, read.made_here) == ("a", 1, ["post-init"], 7)
+    assert read.extra == {"new": None}
+    with pytest.raises(ValueError, match="count"):
+        structure(Careful, {"id": "a", "count": -1})
+    assert [row.id for row in decode_page(Careful, [{"id": "b "}, {"id": 5}])] == ["b"]
 
 
 @given(st.integers(times.FIRST_MS, times.LAST_MS))

@@ -111,9 +111,10 @@ def _lines(
 ) -> Iterator[str]:
     hints = get_type_hints(cls, include_extras=True)
     fields = wire_fields(cls)
-    store = _put if is_frozen(cls) else _set
+    through_init = _needs_init(cls)
+    store = _pass if through_init else _put if is_frozen(cls) else _set
     yield "if type(value) is not dict: raise Mismatch('an object', value)"
-    yield "made = new(cls)"
+    yield "given = {}" if through_init else "made = new(cls)"
     yield "get = value.get"
     yield "missing = 0"
     for index, field in enumerate(attrs.fields(cls)):
@@ -121,10 +122,22 @@ def _lines(
             tp = hints[field.name]
             names[f"type_{index}"], names[f"hook_{index}"] = tp, hook_for(tp)
             yield from _field_lines(index, field, store, inline_for(tp), names)
-        elif field.name != "extra":
+        elif field.name != "extra" and not through_init:
             yield store(field.name, _default(index, field, names))
     yield f"if len(value) + missing != {len(fields)}:"
     yield "    " + store("extra", "{key: value[key] for key in value if key not in known}")
+    if through_init:
+        yield "made = cls(**given)"
+
+
+def _needs_init(cls: type[Any]) -> bool:
+    """Whether a class has something to do or to say when an object is made."""
+    hooked = any(hasattr(cls, f"__attrs_{when}_init__") for when in ("pre", "post"))
+    return hooked or any(each.converter or each.validator for each in attrs.fields(cls))
+
+
+def _pass(name: str, value: str) -> str:
+    return f"given[{name!r}] = {value}"
 
 
 def _set(name: str, value: str) -> str:
