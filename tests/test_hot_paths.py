@@ -123,11 +123,15 @@ def test_an_empty_extra_is_made_when_it_is_asked_for() -> None:
         _ = fresh.nothing  # type: ignore[attr-defined]
 
 
+def stripped(text: str) -> str:
+    return text.strip()
+
+
 @attrs.define(kw_only=True)
 class Careful(Model):
     """A model that does something when it is made."""
 
-    id: str = attrs.field(converter=lambda text: text.strip())
+    id: str = attrs.field(converter=stripped)
     count: int | None = attrs.field(
         default=None, validator=attrs.validators.optional(attrs.validators.ge(0))
     )
