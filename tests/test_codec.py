@@ -10,6 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from omnichat_async import codec
 from omnichat_async.calls import NOTHING, RAW, Answer, list_of, one, page_of
 from omnichat_async.codec import decode, decode_page, loads, structure, text, total_of
 from omnichat_async.codec.explain import _parts
@@ -60,6 +61,11 @@ def fails(model: type[Any], value: Any) -> tuple[str, str, str]:
     assert error.__cause__ is None
     assert error.__suppress_context__
     return error.path, error.expected, error.found
+
+
+def test_the_package_has_no_other_names() -> None:
+    with pytest.raises(AttributeError, match=r"codec' has no attribute 'nothing'"):
+        _ = codec.nothing  # type: ignore[attr-defined]  # pyright: ignore[reportAttributeAccessIssue]
 
 
 # ---- text to JSON ------------------------------------------------------------------------------
