@@ -137,8 +137,9 @@ def tests(session: nox.Session) -> None:
     session.run("coverage", "report")
     session.run("coverage", "report", "--fail-under=95", "--format=total")
     # The rules without I/O are tested branch by branch.
-    pure = ["errors", "calls", "windows", "codec", "classify", "retries", "limits", "events"]
-    files = ",".join(f"omnichat_async/{name}.py" for name in pure) + ",omnichat_async/models/*"
+    pure = ["errors", "calls", "windows", "classify", "retries", "limits", "events"]
+    files = ",".join(f"omnichat_async/{name}.py" for name in pure)
+    files += ",omnichat_async/codec/*,omnichat_async/models/*"
     session.run("coverage", "report", f"--include={files}", "--fail-under=100", "--format=total")
 
 
@@ -195,10 +196,26 @@ def docs(session: nox.Session) -> None:
 
 @nox.session(python=NEWEST)
 def bench(session: nox.Session) -> None:
-    """The benchmarks. ``-- --smoke`` makes them short."""
+    """The benchmarks. ``-- --smoke`` makes them short, ``-- --json FILE`` keeps the results.
+
+    What the SDK is compared with goes into an environment of its own; for a short run that is
+    not made, but used if it is there.
+    """
     session.install("-e", ".[all]", *dependency_group("test"), "-q")
+    options = list(session.posargs)
+    if "--json" in options:
+        at = options.index("--json")
+        session.env["BENCH_JSON"] = str(Path(options[at + 1]).resolve())
+        del options[at : at + 2]
+    peers = ROOT / ".nox" / "bench-peers"
+    if "--smoke" not in options:
+        session.run("python", "-m", "venv", str(peers))
+        wanted = dependency_group("peers")
+        session.run(str(peers / "bin" / "pip"), "install", "-q", *wanted, external=True)
+    if peers.exists():
+        session.env["BENCH_PEERS"] = str(peers / "bin" / "python")
     for file in sorted((ROOT / "benchmarks").glob("bench_*.py")):
-        session.run("python", "-m", f"benchmarks.{file.stem}", *session.posargs)
+        session.run("python", "-m", f"benchmarks.{file.stem}", *options)
 
 
 @nox.session(python=NEWEST)

@@ -130,7 +130,7 @@ class Call(Generic[T]):
         for name, value in self.path_params.items():
             path = path.replace("{" + name + "}", encode_segment(name, value))
         query = "&".join(
-            f"{quote(name, safe='')}={_encode(name, _in_query(name, value))}"
+            f"{_encode(name, name)}={_encode(name, _in_query(name, value))}"
             for name, value in self.params.items()
             if value is not None
         )
@@ -148,16 +148,18 @@ def encode_segment(name: str, value: str) -> str:
 
 
 def _in_query(name: str, value: object) -> str:
-    if isinstance(value, bool):
-        return "true" if value else "false"
     if isinstance(value, str):
         return str.__str__(value)  # str() of an enum's member may be its name
+    if isinstance(value, bool):
+        return "true" if value else "false"
     if isinstance(value, int) or (isinstance(value, float) and math.isfinite(value)):
         return repr(value + 0)
     raise InvalidRequest(name, "must be text, a number, true or false", type(value).__name__)
 
 
 def _encode(name: str, value: str) -> str:
+    if value.isalnum() and value.isascii():  # nothing to do for nearly all of them
+        return value
     try:
         return quote(value, safe="")
     except UnicodeEncodeError:

@@ -8,6 +8,7 @@ import ipaddress
 import os
 import re
 import sys
+from functools import partial
 from typing import TYPE_CHECKING, Any, NoReturn, Self
 from urllib.parse import urlsplit
 
@@ -18,7 +19,6 @@ from omnichat_async.errors import ConfigurationError, InvalidRequest
 from omnichat_async.limits import RateLimiter
 from omnichat_async.retries import RetryPolicy
 from omnichat_async.session import Options, Session
-from omnichat_async.transport import Transport
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -50,6 +50,7 @@ if TYPE_CHECKING:
     from omnichat_async.endpoints.whatsapp_business import WhatsAppBusiness
     from omnichat_async.events import Hook
     from omnichat_async.limits import Lane
+    from omnichat_async.transport import Transport
 
 __all__ = ["DEFAULT_BASE_URL", "OmnichatClient"]
 
@@ -141,15 +142,16 @@ class OmnichatClient:
         observers = tuple(hooks)
         if not all(callable(hook) for hook in observers):
             raise ConfigurationError("hooks must be functions that take an event")
-        self._transport = Transport(
-            base_url=checked_base_url(base_url),
-            conversions_url=checked_conversions_url(conversions_url, base_url),
-            user_agent=checked_user_agent(user_agent),
-            session=session,
-            max_in_flight=max_in_flight,
-        )
+        self._base_url = checked_base_url(base_url)
         self._session = Session(
-            transport=self._transport,
+            connect=partial(
+                connect,
+                base_url=self._base_url,
+                conversions_url=checked_conversions_url(conversions_url, base_url),
+                user_agent=checked_user_agent(user_agent),
+                session=session,
+                max_in_flight=max_in_flight,
+            ),
             limiter=limiter or RateLimiter(),
             token=checked_token(token),
             headless_auth=headless_auth,
@@ -159,6 +161,12 @@ class OmnichatClient:
         self._options = Options(
             timeout=checked_timeout(seconds), retry=retry or RetryPolicy(), lane=None
         )
+        if session is not None:
+            _ = self._transport  # says at once what is wrong with the given session
+
+    @property
+    def _transport(self) -> Transport:
+        return self._session.transport
 
     @property
     def limiter(self) -> RateLimiter:
@@ -232,6 +240,7 @@ class OmnichatClient:
         await self._transport.aclose()
 
     async def __aenter__(self) -> Self:
+        _ = self._transport  # the import belongs to the start, not to the first call
         return self
 
     async def __aexit__(self, *_: object) -> None:
@@ -244,7 +253,7 @@ class OmnichatClient:
         """Only there so that ``with`` reaches ``__enter__`` and its advice."""
 
     def __repr__(self) -> str:
-        return f"OmnichatClient(base_url={self._transport.base_url!r})"
+        return f"OmnichatClient(base_url={self._base_url!r})"
 
     if not TYPE_CHECKING:  # it would let a type checker believe in any name
 
@@ -260,6 +269,13 @@ class OmnichatClient:
 
         def __dir__(self) -> list[str]:
             return [*super().__dir__(), *type(self).__annotations__]
+
+
+def connect(**settings: Any) -> Transport:
+    """Make the transport. It brings aiohttp, whose import takes longer than all the rest."""
+    from omnichat_async.transport import Transport  # noqa: PLC0415
+
+    return Transport(**settings)
 
 
 # ---- checks ------------------------------------------------------------------------------------

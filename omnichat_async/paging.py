@@ -468,7 +468,8 @@ class _Engine(Generic[T]):
         return task
 
     async def _answer(self, task: asyncio.Task[Page[T]]) -> Page[T]:
-        await asyncio.wait({task})
+        if not task.done():
+            await asyncio.wait({task})
         if self._closed:
             raise _Closed
         return task.result()
@@ -532,7 +533,7 @@ def placed(page: Page[T], window: Window | None, number: int) -> Page[T]:
     if window is not None and page.items and hasattr(page.items[0], "window"):
         for item in page.items:
             item.window = window  # type: ignore[attr-defined]
-    return attrs.evolve(page, window=window, number=number)
+    return Page(page.items, page.total, number, window, page.rejected)
 
 
 # ---- what users see ----------------------------------------------------------------------------
@@ -760,9 +761,10 @@ class Pages(Generic[T]):
         """Put the present place on an error."""
         error.checkpoint = self._plan.checkpoint(self._here)
 
-    def at_row(self, row: int) -> None:
-        """All rows before `row` of the present page are handed out."""
-        self._here.row = row
+    @property
+    def here(self) -> Position:
+        """The present place. Whoever hands out single rows counts them there."""
+        return self._here
 
     def move(self, position: Position) -> None:
         """All rows before `position` are handed out."""
@@ -789,22 +791,23 @@ class Rows(Generic[T]):
 
     def __init__(self, pages: Pages[T]) -> None:
         self._pages = pages
-        self._entries: list[T | DecodeError] = []
-        self._next = 0
-        self._behind = Position(None)
+        self._left: list[T | DecodeError] = []  # of the present page, the next one at the end
+        self._here = self._behind = Position(None)
 
     def __aiter__(self) -> Self:
         return self
 
     async def __anext__(self) -> T:
-        if self._next >= len(self._entries):
+        # A walk comes here for every row: nothing is called, and nothing waited for, but at the
+        # end of a page.
+        if not self._left:
             page, self._behind = await self._pages.next()
-            self._next = self._pages.row
-            self._entries = in_order(page)
-        entry = self._entries[self._next]
-        self._next += 1
-        if self._next < len(self._entries):
-            self._pages.at_row(self._next)
+            self._here = self._pages.here
+            self._left = in_order(page)[self._here.row :]
+            self._left.reverse()
+        entry = self._left.pop()
+        if self._left:
+            self._here.row += 1
         else:
             self._pages.move(self._behind)
         if isinstance(entry, DecodeError):
@@ -815,7 +818,7 @@ class Rows(Generic[T]):
 
     async def aclose(self) -> None:
         """End the iteration: cancel what was asked for ahead and wait until it has ended."""
-        self._entries = []
+        self._left = []
         await self._pages.aclose()
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import math
-from functools import partial
+from functools import cached_property, partial
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import attrs
@@ -16,10 +16,9 @@ from omnichat_async.clock import ServerClock
 from omnichat_async.errors import DecodeError
 from omnichat_async.events import AttemptStarted, Finished, Retrying, Throttled
 from omnichat_async.retries import LONGEST_WAIT_S, Law, RetryPolicy, persist
-from omnichat_async.transport import Attempt
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     from omnichat_async.calls import Call
     from omnichat_async.classify import Reply
@@ -49,23 +48,31 @@ class Options:
 
 
 class Session:
-    """Executes calls for one client. Everything that shares it shares its rate limiter."""
+    """Executes calls for one client. Everything that shares it shares its rate limiter.
+
+    `connect` makes the transport, once, when it is first needed.
+    """
 
     def __init__(
         self,
         *,
-        transport: Transport,
+        connect: Callable[[], Transport],
         limiter: RateLimiter,
         token: str,
         headless_auth: str = "Bearer",
         hooks: Sequence[Hook] = (),
     ) -> None:
-        self.transport = transport
+        self._connect = connect
         self.limiter = limiter
         self.clock = ServerClock()
         self._authorization = f"Bearer {token}"
         self._headless_authorization = f"{headless_auth} {token}"
         self._hooks = tuple(hooks)
+
+    @cached_property
+    def transport(self) -> Transport:
+        """What sends the requests of this client."""
+        return self._connect()
 
     async def execute(self, call: Call[T], options: Options) -> T:
         """Send `call` until it succeeds or its policy gives up, and decode the answer."""
@@ -118,7 +125,7 @@ class Session:
 
     async def _send(self, call: Call[Any], law: Law, lane: Lane, deadline: float) -> Reply:
         """The first two stages: wait for the limit, send once."""
-        attempt = Attempt(
+        attempt = self.transport.attempt(
             self.limiter,
             lane=lane,
             deadline=deadline,

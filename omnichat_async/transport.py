@@ -194,6 +194,17 @@ class Transport:
         self._reading: set[aiohttp.ClientResponse] = set()
         self._timeout = aiohttp.ClientTimeout(total=None, sock_connect=CONNECT_S, sock_read=READ_S)
 
+    def attempt(
+        self,
+        limiter: RateLimiter,
+        *,
+        lane: Lane,
+        deadline: float | None,
+        on_start: Callable[[float], None] | None,
+    ) -> Attempt:
+        """One attempt for `send`; see Attempt."""
+        return Attempt(limiter, lane=lane, deadline=deadline, on_start=on_start)
+
     async def send(self, call: Call[Any], attempt: Attempt, authorization: str) -> Reply:
         """Send `call` once. Raises Failure when no whole answer came back."""
         await self._open()  # what cannot work is said before any waiting

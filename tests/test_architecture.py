@@ -194,6 +194,20 @@ def test_an_import_adds_at_most_120_modules_to_aiohttp() -> None:
     assert not {"orjson", "typer", "rich", "pyarrow", "redis", "fastapi", "uvloop"} & set(added)
 
 
+def test_aiohttp_is_imported_when_a_client_is_entered_and_not_before() -> None:
+    code = (
+        "import asyncio, sys\n"
+        f"from {PACKAGE} import OmnichatClient\n"
+        "client = OmnichatClient('t', base_url='http://127.0.0.1:9')\n"
+        "print('aiohttp' in sys.modules, 'orjson' in sys.modules, repr(client))\n"
+        "async def main():\n"
+        "    async with client: print('aiohttp' in sys.modules)\n"
+        "asyncio.run(main())"
+    )
+    before = "False False OmnichatClient(base_url='http://127.0.0.1:9')"
+    assert run(code).splitlines() == [before, "True"]
+
+
 def test_an_import_warns_of_nothing_and_prints_nothing() -> None:
     assert run(f"import {PACKAGE}", "-W", "error") == ""
 
@@ -209,7 +223,9 @@ def public_module(name: str) -> object:
     return pytest.importorskip(f"{PACKAGE}.{name}".removesuffix("."), exc_type=ImportError)
 
 
-@pytest.mark.parametrize("name", [name for name in PUBLIC if name != "endpoints"])
+@pytest.mark.parametrize(
+    "name", [name for name in PUBLIC if name not in {"endpoints", "integrations"}]
+)
 def test_a_module_says_what_is_public_and_documents_it(name: str) -> None:
     module = public_module(name)
     names = getattr(module, "__all__", None)

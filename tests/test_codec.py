@@ -10,16 +10,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from omnichat_async import codec
 from omnichat_async.calls import NOTHING, RAW, Answer, list_of, one, page_of
-from omnichat_async.codec import (
-    _parts,
-    decode,
-    decode_page,
-    kind_of,
-    loads,
-    structure,
-    total_of,
-)
+from omnichat_async.codec import decode, decode_page, loads, structure, text, total_of
+from omnichat_async.codec.explain import _parts
+from omnichat_async.codec.misfits import kind_of
 from omnichat_async.errors import DecodeError
 from omnichat_async.models import (
     Contact,
@@ -68,7 +63,21 @@ def fails(model: type[Any], value: Any) -> tuple[str, str, str]:
     return error.path, error.expected, error.found
 
 
+def test_the_package_has_no_other_names() -> None:
+    with pytest.raises(AttributeError, match=r"codec' has no attribute 'nothing'"):
+        _ = codec.nothing  # type: ignore[attr-defined]  # pyright: ignore[reportAttributeAccessIssue]
+
+
 # ---- text to JSON ------------------------------------------------------------------------------
+
+
+@pytest.fixture(params=["orjson", "standard library"])
+def parser(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Both ways that text is read."""
+    if request.param == "orjson":
+        pytest.importorskip("orjson", reason="pip install 'omnichat_async[speed]'")
+    else:
+        monkeypatch.setattr(text, "_orjson", lambda: None)
 
 
 @pytest.mark.parametrize(
@@ -80,6 +89,7 @@ def fails(model: type[Any], value: Any) -> tuple[str, str, str]:
         (b'"\\ud83d\\ude00"', "😀"),
     ],
 )
+@pytest.mark.usefixtures("parser")
 def test_json_is_parsed(body: bytes, value: Any) -> None:
     assert loads(body) == value
 
@@ -110,6 +120,7 @@ REFUSED = {
 
 
 @pytest.mark.parametrize("body", REFUSED.values(), ids=REFUSED.keys())
+@pytest.mark.usefixtures("parser")
 def test_anything_else_is_a_value_error(body: bytes) -> None:
     with pytest.raises(ValueError, match=r"."):
         loads(body)

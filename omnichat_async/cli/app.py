@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from omnichat_async._version import __version__
-from omnichat_async.cli import broadcast, export, sandbox, show
+from omnichat_async.cli import broadcast, export, sandbox, show, webhook
 from omnichat_async.cli.display import FAILED, complain
 from omnichat_async.cli.settings import DEFAULT_RATE, Settings, hoisted
 from omnichat_async.errors import OmnichatError
@@ -26,6 +26,7 @@ app = typer.Typer(
 )
 app.add_typer(export.app, name="export")
 app.add_typer(broadcast.app, name="broadcast")
+app.add_typer(webhook.app, name="webhook")
 app.add_typer(show.contacts, name="contacts")
 app.command(name="channels")(show.channels)
 app.command(name="templates")(show.templates)

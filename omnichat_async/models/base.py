@@ -4,7 +4,7 @@ import datetime
 import enum
 import functools
 from collections.abc import Mapping, Sequence
-from typing import Annotated, Any, Self, TypeAlias
+from typing import TYPE_CHECKING, Annotated, Any, Self, TypeAlias
 
 import attrs
 
@@ -32,17 +32,40 @@ class Model:
     version does not know are kept in `extra` under their wire names.
     """
 
-    extra: dict[str, Any] = attrs.field(factory=dict)
+    extra: dict[str, Any] = attrs.field(factory=dict, hash=False)
 
     def __init_subclass__(cls) -> None:
-        # attrs writes no repr into a class that has one: this one serves all models.
-        cls.__repr__ = Model.__repr__  # type: ignore[method-assign]
+        # attrs writes no repr into a class that has one: each has the one it would inherit.
+        if "__repr__" not in vars(cls):
+            cls.__repr__ = cls.__repr__  # type: ignore[method-assign]
 
     def __repr__(self) -> str:
         names = [field.name for field in attrs.fields(type(self)) if field.name != "extra"]
         shown = names + ["extra"] * bool(self.extra)
         values = ", ".join(f"{name}={getattr(self, name)!r}" for name in shown)
         return f"{type(self).__name__}({values})"
+
+    if not TYPE_CHECKING:  # it would let a type checker believe in any name
+
+        def __getattr__(self, name: str) -> Any:
+            """An empty `extra`, made when it is first asked for: objects that were read have none,
+            since that dict would be the largest part of many. What cannot be changed may be
+            shared, so it keeps none."""
+            if name != "extra":
+                raise AttributeError(
+                    f"{type(self).__name__!r} object has no attribute {name!r}",
+                    name=name,
+                    obj=self,
+                )
+            made: dict[str, Any] = {}
+            if not is_frozen(type(self)):
+                self.extra = made
+            return made
+
+
+def is_frozen(cls: type[Model]) -> bool:
+    """Whether objects of this class cannot be changed, so that one can stand for all its equals."""
+    return cls.__setattr__ is not object.__setattr__
 
 
 def wire(name: str, **kwargs: Any) -> Any:

@@ -7,7 +7,7 @@ from omnichat_async.models.common import Channel
 __all__ = ["NamedChannel"]
 
 
-@attrs.define(kw_only=True)
+@attrs.frozen(kw_only=True)
 class NamedChannel(Channel):
     """A channel of the team and what it is called; webchat is called like the team."""
 

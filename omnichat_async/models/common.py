@@ -29,9 +29,10 @@ def platform_name(platform: Platform | str) -> str:
     return checks.text("platform", Platform.known().get(name.lower(), name))
 
 
-@attrs.define(kw_only=True)
+@attrs.frozen(kw_only=True)
 class Channel(Model):
-    """A messaging channel: the platform and the account on it."""
+    """A messaging channel: the platform and the account on it. Rows share equal ones, so they
+    cannot be changed."""
 
     platform: Platform | str | None = None
     channel_id: str | None = None

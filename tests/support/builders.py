@@ -124,7 +124,9 @@ def make_failure(
 def every_error_class() -> list[type[OmnichatError]]:
     """OmnichatError and all classes below it in the package, in a fixed order."""
     from omnichat_async import errors
+    from omnichat_async.webhooks import refusal as _refusal
 
+    del _refusal  # imported for its class
     found: list[type[OmnichatError]] = [errors.OmnichatError]
     for cls in found:
         found.extend(sub for sub in cls.__subclasses__() if sub not in found)

@@ -1,0 +1,34 @@
+"""Bytes to objects: strict where a value would change, open where the API grows.
+
+One cattrs converter holds the rules. Nothing is coerced: a string stays a string, and a number
+where a string belongs is an error that names its place. A null is fine anywhere but in a
+required field, an enum field takes values nobody has heard of yet, and a field nobody has heard
+of yet is kept in the object's ``extra``.
+
+Two passes: a fast one that only knows whether everything fits, and after a misfit, on the same
+values, one that finds its place. Both are imported with the first answer, as cattrs is.
+"""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+from omnichat_async.codec.text import loads
+
+if TYPE_CHECKING:
+    from omnichat_async.codec.answers import decode, decode_page, total_of
+    from omnichat_async.codec.explain import structure
+
+__all__ = ["decode", "decode_page", "loads", "structure", "total_of"]
+
+
+if not TYPE_CHECKING:  # it would let a type checker believe in any name
+
+    def __getattr__(name: str) -> Any:
+        if name not in __all__:
+            raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+        home = "explain" if name == "structure" else "answers"
+        value = getattr(importlib.import_module(f"{__name__}.{home}"), name)
+        globals()[name] = value
+        return value

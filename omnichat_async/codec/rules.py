@@ -1,0 +1,235 @@
+"""What JSON values may be: one cattrs converter that takes values as they are, or not at all."""
+
+from __future__ import annotations
+
+import types
+from datetime import datetime
+from typing import TYPE_CHECKING, Any, Union, get_args, get_origin
+
+import cattrs
+
+from omnichat_async.codec.generate import Hook, Inline, ModelHooks, generated_hooks
+from omnichat_async.codec.misfits import SCALARS, Mismatch
+from omnichat_async.codec.times import FIRST_MS, LAST_MS, from_ms
+from omnichat_async.models.base import Model, NumericText, OpenEnum, OpenIntEnum, is_frozen
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+__all__ = ["hook_for", "is_list", "is_model", "is_union", "rows_hook"]
+
+# ---- the kinds of types ------------------------------------------------------------------------
+
+
+def is_union(tp: Any) -> bool:
+    """``A | B``, in either of Python's forms."""
+    return get_origin(tp) in {Union, types.UnionType}
+
+
+def is_list(tp: Any) -> bool:
+    """``list[A]``."""
+    return get_origin(tp) is list
+
+
+def is_model(tp: Any) -> bool:
+    """A class of the API's objects."""
+    return isinstance(tp, type) and issubclass(tp, Model)
+
+
+def _is_dict(tp: Any) -> bool:
+    return get_origin(tp) is dict
+
+
+def _is_numeric_text(tp: Any) -> bool:
+    return bool(tp == NumericText)
+
+
+# ---- the rules ---------------------------------------------------------------------------------
+
+
+def _exact(allowed: tuple[type, ...]) -> frozenset[type]:
+    return frozenset(allowed) | ({int} if float in allowed else frozenset())
+
+
+def _scalar(*allowed: type) -> Hook:
+    exact = _exact(allowed)
+    expected = " or ".join(SCALARS[kind] for kind in allowed)
+
+    def hook(value: Any, _: Any) -> Any:
+        # type() and not isinstance(): True is an int, and an id must not become 1.
+        if type(value) in exact:
+            return value
+        raise Mismatch(expected, value)
+
+    return hook
+
+
+def _time(value: Any, _: Any) -> datetime | None:
+    """Epoch milliseconds become an aware UTC datetime; ISO text keeps the zone it has or lacks."""
+    try:
+        if type(value) is int and FIRST_MS <= value <= LAST_MS:
+            return from_ms(value)
+        # Digits alone are refused: fromisoformat() would read an epoch as a date of the year 1612.
+        if type(value) is str and not value.isdigit():
+            return datetime.fromisoformat(value) if value.strip() else None
+    except ValueError:
+        pass
+    raise Mismatch("a time (epoch milliseconds or ISO 8601)", value)
+
+
+def _object(value: Any, _: Any) -> dict[str, Any]:
+    if type(value) is not dict:
+        raise Mismatch("an object", value)
+    return value
+
+
+def _nullable(inner: Hook) -> Hook:
+    def hook(value: Any, tp: Any) -> Any:
+        return None if value is None else inner(value, tp)
+
+    return hook
+
+
+def _open_enum(kind: type[OpenEnum]) -> Hook:
+    known = kind.known()
+
+    def hook(value: Any, _: Any) -> Any:
+        if type(value) is not str:
+            raise Mismatch("a string", value)
+        return known.get(value) or known.get(value.lower(), value)
+
+    return hook
+
+
+def _open_int_enum(kind: type[OpenIntEnum]) -> Hook:
+    known = {member.value: member for member in kind}
+
+    def hook(value: Any, _: Any) -> Any:
+        if type(value) is not int:
+            raise Mismatch("a whole number", value)
+        return known.get(value, value)
+
+    return hook
+
+
+def _members(tp: Any) -> list[Any]:
+    """What a field may hold besides None."""
+    return [each for each in get_args(tp) if each is not type(None)] if is_union(tp) else [tp]
+
+
+def _one_of(members: list[Any], base: type[Any]) -> Any:
+    return next((m for m in members if isinstance(m, type) and issubclass(m, base)), None)
+
+
+def _union(tp: Any) -> Hook:
+    members = _members(tp)
+    if enum := _one_of(members, OpenEnum):
+        inner = _open_enum(enum)
+    elif number := _one_of(members, OpenIntEnum):
+        inner = _open_int_enum(number)
+    elif all(m in SCALARS for m in members):
+        inner = _scalar(*members)
+    else:
+        inner = hook_for(members[0])
+    return _nullable(inner) if type(None) in get_args(tp) else inner
+
+
+def _list(tp: Any) -> Hook:
+    (item,) = get_args(tp)
+    inner = hook_for(item)
+    if is_model(item):
+        return _list_of_models(_hooks(item))
+    plain = _exact((item,)) if item in SCALARS else frozenset()
+    # Where nulls are values, as in the ids of messages of which some failed, each keeps its place.
+    keeps_nulls = is_union(item) and type(None) in get_args(item)
+
+    def hook(value: Any, _: Any) -> list[Any]:
+        if value is None:
+            return []
+        if type(value) is not list:
+            raise Mismatch("an array", value)
+        if plain.issuperset(map(type, value)):
+            return value.copy()
+        return [inner(each, item) for each in value if keeps_nulls or each is not None]
+
+    return hook
+
+
+def _list_of_models(hooks: ModelHooks) -> Hook:
+    def hook(value: Any, _: Any) -> list[Any]:
+        if type(value) is list:
+            given = [each for each in value if each is not None] if None in value else value
+            made = hooks.all(given)
+            if len(made) == len(given):
+                return made
+            raise Mismatch("an array of other objects", value)
+        if value is None:
+            return []
+        raise Mismatch("an array", value)
+
+    return hook
+
+
+def _numeric_text(value: Any, _: Any) -> str:
+    if type(value) not in {str, int}:
+        raise Mismatch("a string or a whole number", value)
+    return str(value)
+
+
+# ---- models ------------------------------------------------------------------------------------
+
+
+def _inline(tp: Any) -> Inline | None:
+    """The common case of a field's type, for generated code, or None to leave all to its hook."""
+    members = _members(tp)
+    if enum := _one_of(members, OpenEnum):
+        return Inline("type(x) is str and (known_as := {it}(x))", "known_as", enum.known().get)
+    if members == [datetime]:
+        return Inline(f"type(x) is int and {FIRST_MS} <= x <= {LAST_MS}", "{it}(x)", from_ms)
+    if _is_dict(members[0]):
+        return Inline("type(x) is dict")
+    if is_model(members[0]) and is_frozen(members[0]):
+        return Inline(shared=True)
+    if not all(m in SCALARS for m in members):
+        return None
+    exact = _exact(tuple(members))
+    return (
+        Inline("type(x) is {it}", it=members[0])
+        if len(exact) == 1
+        else Inline("type(x) in {it}", it=exact)
+    )
+
+
+_generated: dict[type[Model], ModelHooks] = {}
+
+
+def _hooks(cls: type[Model]) -> ModelHooks:
+    if cls not in _generated:
+        _generated[cls] = generated_hooks(cls, hook_for, _inline)
+    return _generated[cls]
+
+
+def _model(cls: type[Model]) -> Hook:
+    return _hooks(cls).one
+
+
+_converter = cattrs.Converter(detailed_validation=False)
+for _kind in SCALARS:
+    _converter.register_structure_hook(_kind, _scalar(_kind))
+_converter.register_structure_hook(datetime, _time)
+_converter.register_structure_hook_factory(is_union, _union)
+_converter.register_structure_hook_factory(is_list, _list)
+_converter.register_structure_hook_func(_is_dict, _object)
+_converter.register_structure_hook_func(_is_numeric_text, _numeric_text)
+_converter.register_structure_hook_factory(is_model, _model)
+
+
+def hook_for(tp: Any) -> Hook:
+    """The function that reads values of a type; it is made when it is first asked for."""
+    hook: Hook = _converter.get_structure_hook(tp)
+    return hook
+
+
+def rows_hook(model: type[Any]) -> Callable[[list[Any]], list[Any]]:
+    """The function that reads rows as `model` objects, up to the first that does not fit."""
+    return _hooks(model).all

@@ -1,0 +1,75 @@
+"""Text to JSON values: by orjson where it is installed, with the standard library's results."""
+
+from __future__ import annotations
+
+import json
+import re
+from functools import cache
+from typing import TYPE_CHECKING, Any, NoReturn
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+__all__ = ["loads"]
+
+
+def _no_constant(name: str) -> NoReturn:
+    raise ValueError(f"{name} is not JSON")
+
+
+_parse = json.JSONDecoder(parse_constant=_no_constant).decode
+
+
+def loads(body: bytes) -> Any:
+    """Parse a JSON body. Raises ValueError for anything that is not strict UTF-8 JSON."""
+    fast = _orjson()
+    if fast is not None:
+        try:
+            parsed = fast(body)
+        except ValueError:
+            pass  # it refuses lone surrogates, which are JSON, and says less about what is not
+        else:
+            return _read(body) if holds_big_number(body) else parsed
+    return _read(body)
+
+
+def _read(body: bytes) -> Any:
+    try:
+        return _parse(body.decode("utf-8"))
+    except RecursionError:
+        raise ValueError("nested too deeply") from None
+
+
+@cache
+def _orjson() -> Callable[[bytes], Any] | None:
+    """orjson's parser; imported with the first answer, since not every program gets one."""
+    try:
+        import orjson  # noqa: PLC0415
+    except ImportError:
+        return None
+    return orjson.loads
+
+
+# ---- whole numbers beyond 64 bits ----------------------------------------------------------------
+
+_STRIDE, _SHORTEST = 3, 19
+_DIGITS_AS_0 = bytes.maketrans(b"123456789", b"000000000")
+_MANY = b"0" * (_SHORTEST // _STRIDE)
+_BIG = re.compile(rb"(?<![^\s:,\[])(?:-\d{19}|\d{20})")
+
+
+def holds_big_number(body: bytes) -> bool:
+    """Whether `body` may hold a whole number that orjson reads as a float, since it needs more
+    than 64 bits and so at least 20 digits, or 19 after a minus sign.
+
+    Every third byte is enough to see that there are no 19 digits in a row anywhere, and a
+    fraction of the cost of parsing.
+    """
+    sample = body[::_STRIDE].translate(_DIGITS_AS_0)
+    at = sample.find(_MANY)
+    while at >= 0:
+        first = at * _STRIDE  # or up to a stride before that
+        if _BIG.search(body, first - _STRIDE - 1, first + _SHORTEST + 2):
+            return True
+        at = sample.find(_MANY, at + 1)
+    return False

@@ -1,0 +1,1 @@
+"""The package inside web frameworks: ``integrations.aiohttp`` and ``integrations.fastapi``."""

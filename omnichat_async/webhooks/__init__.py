@@ -1,0 +1,83 @@
+"""Webhooks in: verify, parse, receive.
+
+``sign``, ``verify_signature`` and the ``parse_*`` functions need no framework and no asyncio.
+``Receiver`` does the rest: answers as Omnichat expects, keeps events safe, and calls handlers.
+"""
+
+from omnichat_async.webhooks.auth import (
+    AllowNetworks,
+    Auth,
+    MetaSignature,
+    OmnichatSignature,
+    SecretPath,
+    SharedSecretHeader,
+    Unauthenticated,
+    all_of,
+)
+from omnichat_async.webhooks.dedupe import MemoryDedupe
+from omnichat_async.webhooks.dispatch import Delivery, RejectWebhook, StopDispatch
+from omnichat_async.webhooks.events import (
+    AgentEvent,
+    CallEvent,
+    ChangeEvent,
+    GroupEvent,
+    InboundMessage,
+    MessageEcho,
+    MessageStatus,
+    OmnichatEvent,
+    UnknownEvent,
+    WebhookEvent,
+)
+from omnichat_async.webhooks.health import Health
+from omnichat_async.webhooks.http import WebhookRequest, WebhookResponse
+from omnichat_async.webhooks.inbox import Inbox, MemoryInbox, SqliteInbox
+from omnichat_async.webhooks.intake import Limits
+from omnichat_async.webhooks.parse import parse, parse_ai_agent, parse_event, parse_whatsapp
+from omnichat_async.webhooks.receiver import Receiver
+from omnichat_async.webhooks.refusal import WebhookRefused
+from omnichat_async.webhooks.topics import TOPICS
+from omnichat_async.webhooks.verify import Secret, sign, verify_signature
+from omnichat_async.webhooks.worker import WorkPolicy
+
+__all__ = [
+    "TOPICS",
+    "AgentEvent",
+    "AllowNetworks",
+    "Auth",
+    "CallEvent",
+    "ChangeEvent",
+    "Delivery",
+    "GroupEvent",
+    "Health",
+    "InboundMessage",
+    "Inbox",
+    "Limits",
+    "MemoryDedupe",
+    "MemoryInbox",
+    "MessageEcho",
+    "MessageStatus",
+    "MetaSignature",
+    "OmnichatEvent",
+    "OmnichatSignature",
+    "Receiver",
+    "RejectWebhook",
+    "Secret",
+    "SecretPath",
+    "SharedSecretHeader",
+    "SqliteInbox",
+    "StopDispatch",
+    "Unauthenticated",
+    "UnknownEvent",
+    "WebhookEvent",
+    "WebhookRefused",
+    "WebhookRequest",
+    "WebhookResponse",
+    "WorkPolicy",
+    "all_of",
+    "parse",
+    "parse_ai_agent",
+    "parse_event",
+    "parse_whatsapp",
+    "sign",
+    "verify_signature",
+]

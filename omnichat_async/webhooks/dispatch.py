@@ -1,0 +1,244 @@
+"""Which handlers an event goes to, by decorators that know its type."""
+
+from __future__ import annotations
+
+import asyncio
+import inspect
+import logging
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal, TypeAlias, TypeVar, overload
+
+import attrs
+
+from omnichat_async.errors import ConfigurationError
+from omnichat_async.webhooks.events import (
+    AgentEvent,
+    InboundMessage,
+    MessageStatus,
+    OmnichatEvent,
+    UnknownEvent,
+    WebhookEvent,
+)
+from omnichat_async.webhooks.payload import UnknownData
+from omnichat_async.webhooks.topics import TOPICS
+from omnichat_async.webhooks.whatsapp import UnknownContent
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable
+    from datetime import datetime
+
+    from omnichat_async.client import OmnichatClient
+    from omnichat_async.webhooks.topics import (
+        BroadcastStatus,
+        ChannelSubscription,
+        Customer,
+        DirectMessageStatus,
+        FlowResponse,
+        OmoBinding,
+        PhoneBinding,
+        SmsFallback,
+        Ticket,
+        TicketDeleted,
+    )
+
+__all__ = ["Delivery", "Handlers", "RejectWebhook", "StopDispatch"]
+
+E = TypeVar("E", bound=WebhookEvent)
+H = TypeVar("H", bound="Callable[[Any, Delivery], Any]")
+Handler: TypeAlias = "Callable[[E, Delivery], Awaitable[None] | None]"
+Decorator: TypeAlias = "Callable[[Handler[E]], Handler[E]]"
+
+_log = logging.getLogger("omnichat_async.webhooks")
+
+
+class StopDispatch(Exception):  # noqa: N818 - a signal, not an error
+    """Raised by a handler: the event is handled, and goes to no further handler."""
+
+
+class RejectWebhook(Exception):  # noqa: N818 - a signal, not an error
+    """Raised by a handler under ``ack="handled"``: answer with `status` instead of 200.
+
+    Omnichat counts it as a failed delivery, and is not known to deliver again.
+    """
+
+    def __init__(self, status: int = 503) -> None:
+        super().__init__(status)
+        self.status = status
+
+
+@attrs.frozen(kw_only=True)
+class Delivery:
+    """How an event came: `attempt` counts the tries to handle it from 1, `key` names it in the
+    inbox, `received_at` is when the request came (aware, UTC)."""
+
+    key: str
+    attempt: int
+    received_at: datetime
+    _client: OmnichatClient | None = attrs.field(default=None, repr=False, alias="client")
+
+    @property
+    def client(self) -> OmnichatClient:
+        """The client that the receiver was given, to answer with."""
+        if self._client is None:
+            raise ConfigurationError("the receiver has no client: give it one with client=")
+        return self._client
+
+
+@attrs.frozen
+class _Entry:
+    handler: Callable[[Any, Delivery], Any]
+    fits: Callable[[WebhookEvent], bool]
+    what: tuple[Any, ...]
+
+
+def _is_unknown(event: WebhookEvent) -> bool:
+    if isinstance(event, OmnichatEvent):
+        return isinstance(event.data, UnknownData)
+    if isinstance(event, InboundMessage):
+        return isinstance(event.data.content, UnknownContent)
+    return isinstance(event, UnknownEvent)
+
+
+class Handlers:
+    """A register of handlers: ``handler(event, delivery)``, async or not.
+
+    All that fit an event are called, in the order in which they were registered. One that fails
+    keeps no other from its turn. A function that is not async runs in a thread.
+    """
+
+    def __init__(self) -> None:
+        self._entries: list[_Entry] = []
+
+    @overload
+    def on(
+        self, what: Literal["customer/create", "customer/update"]
+    ) -> Decorator[OmnichatEvent[Customer]]: ...
+    @overload
+    def on(
+        self, what: Literal["customer/channel_subscribe", "customer/channel_unsubscribe"]
+    ) -> Decorator[OmnichatEvent[ChannelSubscription]]: ...
+    @overload
+    def on(
+        self, what: Literal["customer/channel_phone_binding"]
+    ) -> Decorator[OmnichatEvent[PhoneBinding]]: ...
+    @overload
+    def on(
+        self, what: Literal["customer/channel_omo_binding"]
+    ) -> Decorator[OmnichatEvent[OmoBinding]]: ...
+    @overload
+    def on(
+        self, what: Literal["direct_msg/status"]
+    ) -> Decorator[OmnichatEvent[DirectMessageStatus]]: ...
+    @overload
+    def on(
+        self, what: Literal["broadcast_msg/status"]
+    ) -> Decorator[OmnichatEvent[BroadcastStatus]]: ...
+    @overload
+    def on(
+        self, what: Literal["whatsapp_flow/flow_create"]
+    ) -> Decorator[OmnichatEvent[FlowResponse]]: ...
+    @overload
+    def on(self, what: Literal["lon/send_sms"]) -> Decorator[OmnichatEvent[SmsFallback]]: ...
+    @overload
+    def on(
+        self, what: Literal["ticket/create", "ticket/update"]
+    ) -> Decorator[OmnichatEvent[Ticket]]: ...
+    @overload
+    def on(self, what: Literal["ticket/delete"]) -> Decorator[OmnichatEvent[TicketDeleted]]: ...
+    @overload
+    def on(self, what: str) -> Decorator[OmnichatEvent[Any]]: ...
+    @overload
+    def on(self, what: type[E]) -> Decorator[E]: ...
+    def on(self, what: str | type[WebhookEvent]) -> Any:
+        """Handle the events of a topic, or of a class. A topic nobody knows is warned of."""
+        if isinstance(what, str):
+            if what not in TOPICS:
+                _log.warning("no documented topic has the name given to on()")
+            return self._add(("topic", what), lambda event: _topic_of(event) == what)
+        return self._add(("class", what), lambda event: isinstance(event, what))
+
+    def on_message(self, *types: str) -> Decorator[InboundMessage]:
+        """Handle WhatsApp messages of these types, as ``"text"``; without any, all."""
+        return self._add(
+            ("message", *types),
+            lambda event: (
+                isinstance(event, InboundMessage) and (not types or event.data.type in types)
+            ),
+        )
+
+    def on_status(self, *statuses: str) -> Decorator[MessageStatus]:
+        """Handle WhatsApp statuses, as ``"failed"``; without any, all."""
+        return self._add(
+            ("status", *statuses),
+            lambda event: (
+                isinstance(event, MessageStatus) and (not statuses or event.data.status in statuses)
+            ),
+        )
+
+    def on_agent(self, *types: str) -> Decorator[AgentEvent]:
+        """Handle events for an AI agent, as ``"message:new"``; without any, all."""
+        return self._add(
+            ("agent", *types),
+            lambda event: isinstance(event, AgentEvent) and (not types or event.data.type in types),
+        )
+
+    def on_unknown(self, handler: Handler[WebhookEvent]) -> Handler[WebhookEvent]:
+        """Handle what this version has no class for: topics, types of messages, odd items."""
+        return self._add(("unknown",), _is_unknown)(handler)
+
+    def on_any(self, handler: Handler[WebhookEvent]) -> Handler[WebhookEvent]:
+        """Handle every event."""
+        return self._add(("any",), lambda _: True)(handler)
+
+    def _add(self, what: tuple[Any, ...], fits: Callable[[WebhookEvent], bool]) -> Callable[[H], H]:
+        def register(handler: H) -> H:
+            if any(each.handler == handler and each.what == what for each in self._entries):
+                raise ConfigurationError(f"{_name(handler)} is registered for that already")
+            self._entries.append(_Entry(handler, fits, what))
+            return handler
+
+        return register
+
+    async def dispatch(self, event: WebhookEvent, delivery: Delivery) -> list[Exception]:
+        """Call every handler that fits; the errors of those that failed."""
+        errors: list[Exception] = []
+        for entry in list(self._entries):
+            if not entry.fits(event):
+                continue
+            try:
+                await _call(entry.handler, event, delivery)
+            except StopDispatch:
+                break
+            except Exception as error:  # noqa: BLE001 - whatever a handler raises is its own affair
+                errors.append(error)
+                if not isinstance(error, RejectWebhook):
+                    # Its text may hold anything of the event, so only its class and place.
+                    place = (_name(entry.handler), event.name, type(error).__name__, _line(error))
+                    _log.error("handler %s failed on %s: %s at %s", *place)
+        return errors
+
+
+def _topic_of(event: WebhookEvent) -> str | None:
+    return event.topic if isinstance(event, OmnichatEvent) else None
+
+
+async def _call(handler: Callable[[Any, Delivery], Any], event: Any, delivery: Delivery) -> None:
+    if inspect.iscoroutinefunction(handler):
+        await handler(event, delivery)
+        return
+    result = await asyncio.to_thread(handler, event, delivery)
+    if inspect.isawaitable(result):  # a callable object or a partial
+        await result
+
+
+def _name(handler: object) -> str:
+    return str(getattr(handler, "__qualname__", type(handler).__name__))
+
+
+def _line(error: BaseException) -> str:
+    trace, last = error.__traceback__, None
+    while trace is not None:
+        last, trace = trace, trace.tb_next
+    if last is None:
+        return "an unknown place"
+    return f"{Path(last.tb_frame.f_code.co_filename).name}:{last.tb_lineno}"

@@ -1,0 +1,333 @@
+"""One suite, run against every way in: the plain function, aiohttp, FastAPI."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import io
+import socket
+import subprocess
+import sys
+from contextlib import AbstractAsyncContextManager
+from typing import TYPE_CHECKING, Any, TypeAlias
+
+import aiohttp
+import attrs
+import pytest
+from aiohttp import web
+
+from omnichat_async import ConfigurationError, OmnichatClient
+from omnichat_async.integrations import aiohttp as on_aiohttp
+from omnichat_async.testing import (
+    agent_body,
+    agent_event,
+    event_data,
+    handshake_request,
+    whatsapp_body,
+    whatsapp_message,
+)
+from omnichat_async.webhooks import (
+    AllowNetworks,
+    Limits,
+    Receiver,
+    SecretPath,
+    WebhookRequest,
+    all_of,
+)
+from tests.support.run import run
+from tests.webhooks.support import SECRET, TOKEN, Seen, make, post, signed, until
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Callable
+
+PATH = "/webhooks/of-the-example-shop"
+NO_FASTAPI = "needs FastAPI and uvicorn: pip install 'omnichat_async[fastapi]' uvicorn"
+
+
+@attrs.frozen
+class Answer:
+    status: int
+    body: bytes
+    headers: dict[str, str]
+
+
+Ask: TypeAlias = "Callable[[WebhookRequest], Any]"
+Door: TypeAlias = "Callable[[Receiver], AbstractAsyncContextManager[Ask]]"
+
+
+@contextlib.asynccontextmanager
+async def plain(receiver: Receiver) -> AsyncIterator[Ask]:
+    async def ask(request: WebhookRequest) -> Answer:
+        path = request.path.replace("/webhooks", PATH)
+        answer = await receiver.handle(attrs.evolve(request, path=path, peer="127.0.0.1"))
+        headers = {name.lower(): value for name, value in answer.headers.items()}
+        return Answer(answer.status, answer.body, headers)
+
+    async with receiver:
+        yield ask
+
+
+@contextlib.asynccontextmanager
+async def through_aiohttp(receiver: Receiver) -> AsyncIterator[Ask]:
+    app = web.Application()
+    on_aiohttp.setup(app, receiver, PATH)
+    on_aiohttp.setup(app, make(), "/other")
+    runner = web.AppRunner(app, access_log=None)
+    await runner.setup()
+    site = web.TCPSite(runner, "127.0.0.1", 0)
+    await site.start()
+    async with asking(f"http://127.0.0.1:{runner.addresses[0][1]}") as ask:
+        yield ask
+    await runner.cleanup()
+
+
+@contextlib.asynccontextmanager
+async def through_fastapi(receiver: Receiver) -> AsyncIterator[Ask]:
+    fastapi = pytest.importorskip("fastapi", reason=NO_FASTAPI)
+    from omnichat_async.integrations import fastapi as on_fastapi
+
+    app = fastapi.FastAPI()
+    client = OmnichatClient("token", base_url="http://127.0.0.1:1/v1")
+    on_fastapi.setup(app, receiver, PATH, client=client)
+    async with serving(app) as url, asking(url) as ask:
+        yield ask
+
+
+@contextlib.asynccontextmanager
+async def serving(app: Any) -> AsyncIterator[str]:
+    """An ASGI application on a real server."""
+    uvicorn = pytest.importorskip("uvicorn", reason=NO_FASTAPI)
+    listening = socket.create_server(("127.0.0.1", 0))
+    config = uvicorn.Config(app, log_level="warning", lifespan="on", ws="none")
+    server = uvicorn.Server(config)
+    server.capture_signals = contextlib.nullcontext
+    task = asyncio.create_task(server.serve([listening]))
+    try:
+        await until(lambda: server.started or task.done())
+        yield f"http://127.0.0.1:{listening.getsockname()[1]}"
+    finally:
+        server.should_exit = True
+        await task
+        listening.close()
+
+
+@contextlib.asynccontextmanager
+async def asking(url: str) -> AsyncIterator[Ask]:
+    async with aiohttp.ClientSession() as session:
+
+        async def ask(request: WebhookRequest) -> Answer:
+            # aiohttp writes the length itself, and would complain of another.
+            headers = [pair for pair in request.headers if pair[0] != "content-length"]
+            async with session.request(
+                request.method,
+                url + request.path.replace("/webhooks", PATH),
+                params=list(request.query),
+                headers=headers,
+                data=_payload(request.body),
+                skip_auto_headers=["Content-Type"],
+            ) as response:
+                found = {name.lower(): value for name, value in response.headers.items()}
+                return Answer(response.status, await response.read(), found)
+
+        yield ask
+
+
+def _payload(body: Any) -> Any:
+    # aiohttp warns of large bytes, and sends a file only once.
+    return io.BytesIO(body) if isinstance(body, bytes) and len(body) > 500_000 else body
+
+
+every_door = pytest.mark.parametrize(
+    "door", [plain, through_aiohttp, through_fastapi], ids=lambda door: door.__name__
+)
+
+
+@every_door
+def test_every_way_in_gives_the_same_answers(door: Door) -> None:
+    big = whatsapp_body(whatsapp_message(id="big", text={"body": "x" * 2_000_000}))
+    event_data("ticket/create", customerName="王小明")
+    repeated = signed()
+    signature = ("x-omnichat-signature", repeated.header("x-omnichat-signature") or "")
+    twice = attrs.evolve(repeated, headers=(*repeated.headers, signature))
+    unknown_length = attrs.evolve(signed(event_id="chunks"), body=pieces())
+    requests: list[tuple[WebhookRequest, int, bytes]] = [
+        (signed(event_id="a"), 200, b"ok"),
+        (signed(event_id="a"), 200, b"ok"),
+        (
+            signed(event_data("ticket/create", customerName="王小明"), topic="ticket/create"),
+            200,
+            b"ok",
+        ),
+        (signed(whatsapp_body(whatsapp_message())), 200, b"ok"),
+        (signed(agent_body(agent_event())), 200, b"ok"),
+        (signed(big), 200, b"ok"),
+        (signed({}), 200, b"ok"),
+        (signed(headers={"x-omnichat-signature": "0" * 64}), 401, b""),
+        (signed(headers={"x-omnichat-signature": "é"}), 401, b""),
+        (twice, 401, b""),
+        (unknown_length, 401, b""),
+        (WebhookRequest.to("/webhooks"), 401, b""),
+        (signed(b"{", topic="ticket/update"), 400, b""),
+        (signed(headers={"content-type": "text/plain"}), 415, b""),
+        (signed(headers={"content-encoding": "gzip"}), 415, b""),
+        (WebhookRequest.to("/webhooks", "PUT"), 405, b""),
+        (WebhookRequest.to("/webhooks", "DELETE"), 405, b""),
+        (WebhookRequest.to("/webhooks", "PATCH"), 405, b""),
+        (handshake_request(TOKEN, "a+b &c%26"), 400, b""),
+        (handshake_request(TOKEN, "a+b&c%26"), 200, b"a+b&c%26"),
+        (handshake_request("wrong"), 403, b""),
+        (WebhookRequest.to(f"/webhooks?verify_token={TOKEN}&verify_token=x", "GET"), 400, b""),
+    ]
+
+    async def main() -> None:
+        seen = Seen()
+        receiver = make(seen)
+        async with door(receiver) as ask:
+            for request, status, body in requests:
+                answer = await ask(request)
+                assert (answer.status, answer.body) == (status, body), request.headers
+                assert answer.headers["content-type"] == "text/plain; charset=utf-8"
+                assert answer.headers["x-content-type-options"] == "nosniff"
+            await until(lambda: len(seen.events) == 5)
+            raws = [event.raw for event in seen.events]
+            assert sum(raw.get("customerName") == "王小明" for raw in raws) == 1
+
+    run(main())
+
+
+async def pieces() -> AsyncIterator[bytes]:
+    for _ in range(3):
+        yield b"{} "
+
+
+@every_door
+def test_a_body_is_taken_up_to_the_limit(door: Door) -> None:
+    async def main() -> None:
+        async with door(make(limits=Limits(max_body=20_000))) as ask:
+            for size, status in ((20_000, 200), (20_001, 413)):
+                body = b'{"":"' + b"x" * (size - 7) + b'"}'
+                assert len(body) == size
+                assert (await ask(signed(body))).status == status
+
+    run(main())
+
+
+@every_door
+def test_path_and_peer_reach_the_receiver(door: Door) -> None:
+    async def main() -> None:
+        here, elsewhere = AllowNetworks(["127.0.0.0/8"]), AllowNetworks(["203.0.113.0/24"])
+        path, other = SecretPath("of-the-example-shop"), SecretPath("of-another-example-shop")
+        for auth, status in [
+            (all_of(path, here), 200),
+            (all_of(path, elsewhere), 401),
+            (all_of(other, here), 401),
+        ]:
+            async with door(make(auth=auth)) as ask:
+                assert (await ask(signed())).status == status
+
+    run(main())
+
+
+@every_door
+def test_a_caller_that_leaves_costs_nothing(door: Door) -> None:
+    async def main() -> None:
+        async with door(make(limits=Limits(read_timeout=0.2))) as ask:
+            if door is plain:
+                slow = attrs.evolve(signed(), body=half())
+                assert (await ask(slow)).status == 408
+            else:
+                slow = attrs.evolve(signed(), body=half())
+                with contextlib.suppress(aiohttp.ClientError, TimeoutError):
+                    async with asyncio.timeout(0.05):
+                        await ask(slow)
+            assert (await ask(signed())).status == 200
+
+    run(main())
+
+
+async def half() -> AsyncIterator[bytes]:
+    yield b"{"
+    await asyncio.sleep(5)
+
+
+def test_aiohttp_shares_a_client_and_hands_it_to_handlers() -> None:
+    async def main() -> None:
+        found: list[Any] = []
+        receiver = make()
+
+        @receiver.on("ticket/update")
+        async def handler(_: Any, delivery: Any) -> None:
+            found.append(delivery.client)
+
+        app = web.Application()
+        client = OmnichatClient("token", base_url="http://127.0.0.1:1/v1")
+        app.cleanup_ctx.append(on_aiohttp.cleanup_ctx(client))
+        on_aiohttp.setup(app, receiver, "/webhooks")
+        runner = web.AppRunner(app, access_log=None)
+        await runner.setup()
+        assert app[on_aiohttp.CLIENT] is client
+        assert await post(receiver, signed()) == (200, b"ok")
+        await until(lambda: found)
+        await runner.cleanup()
+        assert found == [client]
+        with pytest.raises(ConfigurationError):
+            await client.channels.list()
+
+    run(main())
+
+
+def test_fastapi_shares_a_client_and_goes_on_with_the_applications_own_lifespan() -> None:
+    fastapi = pytest.importorskip("fastapi", reason=NO_FASTAPI)
+    from omnichat_async.integrations import fastapi as on_fastapi
+
+    async def main() -> None:
+        order: list[str] = []
+
+        @contextlib.asynccontextmanager
+        async def own(app: Any) -> AsyncIterator[dict[str, str]]:
+            assert app.state.omnichat_client is client
+            order.append("up")
+            yield {"mine": "state"}
+            order.append("down")
+
+        app = fastapi.FastAPI(lifespan=own)
+        client = OmnichatClient("token", base_url="http://127.0.0.1:1/v1")
+        receiver = make()
+        on_fastapi.setup(app, receiver, client=client)
+
+        def which(request: Any, shared: Any) -> dict[str, Any]:
+            return {"same": shared is client, "mine": request.state.mine}
+
+        # By hand, since the names are those of this function.
+        which.__annotations__ = {"request": fastapi.Request, "shared": on_fastapi.Client}
+        app.get("/which")(which)
+        async with serving(app) as url, asking(url) as ask:
+            answer = await ask(WebhookRequest.to("/which", "GET"))
+            assert answer.body == b'{"same":true,"mine":"state"}'
+            assert receiver.client is client
+            schema = await ask(WebhookRequest.to("/openapi.json", "GET"))
+            assert b"/webhooks" not in schema.body
+        assert order == ["up", "down"]
+
+    run(main())
+
+
+def test_without_a_shared_client_the_dependency_says_so() -> None:
+    fastapi = pytest.importorskip("fastapi", reason=NO_FASTAPI)
+    from omnichat_async.integrations import fastapi as on_fastapi
+
+    app = fastapi.FastAPI()
+    request = fastapi.Request({"type": "http", "app": app})
+    with pytest.raises(ConfigurationError, match="setup"):
+        on_fastapi.get_client(request)
+
+
+def test_a_missing_extra_is_one_sentence() -> None:
+    code = (
+        "import sys; sys.modules['fastapi'] = None\n"
+        "try:\n    import omnichat_async.integrations.fastapi\n"
+        "except ImportError as error: print(error)"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout == "this needs the extra fastapi: pip install 'omnichat_async[fastapi]'\n"
+    assert SECRET not in done.stderr

@@ -1,0 +1,597 @@
+"""The receiver answers as Omnichat expects, whatever handlers do, and loses nothing it kept."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from omnichat_async import ConfigurationError, OmnichatClient
+from omnichat_async.testing import (
+    agent_body,
+    agent_event,
+    event_data,
+    handshake_request,
+    whatsapp_body,
+    whatsapp_message,
+    whatsapp_status,
+)
+from omnichat_async.webhooks import (
+    InboundMessage,
+    Limits,
+    MemoryDedupe,
+    MemoryInbox,
+    OmnichatSignature,
+    Receiver,
+    RejectWebhook,
+    SqliteInbox,
+    StopDispatch,
+    UnknownEvent,
+    WebhookRequest,
+    WorkPolicy,
+)
+from tests.support.clock import run_virtual
+from tests.support.run import run
+from tests.webhooks.support import SECRET, TOKEN, Seen, make, post, signed, until
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from omnichat_async.webhooks import Delivery, WebhookEvent
+
+OK = (200, b"ok")
+
+
+def test_the_contract_of_status_codes() -> None:
+    async def main() -> None:
+        seen = Seen()
+        async with make(seen) as receiver:
+            junk = {"topic": "ticket/update"}
+            for request, status in [
+                (signed(), 200),
+                (signed(event_data("ticket/delete"), topic="ticket/delete"), 200),
+                (signed({"a": 1}, topic="future/topic"), 200),
+                (signed({}), 200),
+                (signed({"object": "whatsapp_business_account", "entry": []}), 200),
+                (signed(whatsapp_body(whatsapp_message("text"))), 200),
+                (signed(agent_body(agent_event())), 200),
+                (signed(headers={"x-omnichat-signature": "0" * 64}), 401),
+                (WebhookRequest.to("/", body=b"{}"), 401),
+                (signed(b"no json", **junk), 400),
+                (signed(b"[1]", **junk), 400),
+                (signed(headers={"content-type": "text/plain"}), 415),
+                (signed(headers={"content-type": "application/json; charset=utf-8"}), 200),
+                (WebhookRequest.to("/", "PUT"), 405),
+                (handshake_request("wrong"), 403),
+            ]:
+                assert (await receiver.handle(request)).status == status
+            await until(lambda: len(seen.events) == 6)
+
+    run_virtual(main())
+
+
+def test_a_handshake_gives_the_challenge_back() -> None:
+    async def main() -> None:
+        async with make() as receiver:
+            assert await post(receiver, handshake_request(TOKEN, "abc")) == (200, b"abc")
+            meta = f"/?hub.mode=subscribe&hub.verify_token={TOKEN}&hub.challenge=77"
+            assert await post(receiver, WebhookRequest.to(meta, "GET")) == (200, b"77")
+            for query, status in [
+                (f"verify_token={TOKEN}", 400),
+                (f"verify_token={TOKEN}&verify_token={TOKEN}&challenge=1", 400),
+                (f"hub.verify_token={TOKEN}&hub.challenge=1", 400),
+                ("challenge=1", 403),
+                ("", 403),
+            ]:
+                assert await post(receiver, WebhookRequest.to(f"/?{query}", "GET")) == (status, b"")
+
+    run_virtual(main())
+
+
+def test_pairing_answers_the_handshake_and_no_event() -> None:
+    async def main() -> None:
+        seen = Seen()
+        async with make(seen, auth=OmnichatSignature(None)) as receiver:
+            assert await post(receiver, handshake_request(TOKEN, "7")) == (200, b"7")
+            assert await post(receiver, signed()) == (503, b"")
+        assert seen.events == []
+
+    run_virtual(main())
+
+
+def test_the_same_event_twenty_times_at_once_is_handled_once(tmp_path: Path) -> None:
+    async def main(**options: Any) -> None:
+        seen = Seen()
+        async with make(seen, **options) as receiver:
+            again = [signed(event_id="same") for _ in range(20)]
+            answers = await asyncio.gather(*(post(receiver, each) for each in again))
+            assert answers == [OK] * 20
+            await until(lambda: seen.events)
+            assert await post(receiver, signed(event_id="same")) == OK
+            assert await post(receiver, signed(event_id="other")) == OK
+            await until(lambda: len(seen.events) == 2)
+        assert len(seen.events) == 2
+
+    run(main(inbox=SqliteInbox(tmp_path / "inbox.db")))
+    run_virtual(main())
+    run_virtual(main(ack="handled"))
+
+
+def test_a_duplicate_inside_one_request_is_handled_once() -> None:
+    async def main(ack: Any) -> None:
+        seen = Seen()
+        message = whatsapp_message(id="w1")
+        body = whatsapp_body(message, message, whatsapp_status("sent"), whatsapp_status("read"))
+        async with make(seen, ack=ack) as receiver:
+            assert await post(receiver, signed(body)) == OK
+            await until(lambda: len(seen.events) == 3)
+
+    run_virtual(main("queued"))
+    run_virtual(main("handled"))
+
+
+def test_a_failing_handler_is_tried_again_and_never_shows_in_the_answer() -> None:
+    errors: list[tuple[WebhookEvent, Exception]] = []
+    observed: list[Any] = []
+
+    async def main() -> None:
+        seen = Seen(failures=3)
+        hooks = (observed.append,)
+        async with make(seen, on_error=lambda *both: errors.append(both), hooks=hooks) as receiver:
+            assert await post(receiver, signed()) == OK
+            await until(lambda: seen.events)
+        assert [each.attempt for each in seen.deliveries] == [1, 2, 3, 4]
+        assert receiver.health.failed == 0
+
+    run_virtual(main())
+    assert [type(error) for _, error in errors] == [ValueError] * 3
+    states = [each.state for each in observed if hasattr(each, "state")]
+    assert states == ["retry", "retry", "retry", "done"]
+    assert [(each.status, each.events, each.new) for each in observed if hasattr(each, "new")] == [
+        (200, 1, 1)
+    ]
+
+
+def test_an_event_that_always_fails_is_dead_and_can_be_replayed() -> None:
+    async def main() -> None:
+        seen = Seen(failures=5)
+        inbox = MemoryInbox(clock=lambda: asyncio.get_running_loop().time())
+        policy = WorkPolicy(max_tries=5)
+        async with make(seen, inbox=inbox, work=policy) as receiver:
+            await post(receiver, signed())
+            await until(lambda: len(seen.deliveries) == 5)
+            await asyncio.sleep(100)
+            (dead,) = await inbox.stored("dead")
+            assert (dead.state, dead.attempts, dead.error) == ("dead", 5, "_HandlersFailed")
+            assert dead.record.name == "ticket/update"
+            assert await inbox.replay("dead", keys=["unknown"]) == 0
+            assert await inbox.replay("dead") == 1
+            await until(lambda: seen.events)
+            assert await inbox.counts() == {"open": 0, "done": 1, "dead": 0}
+
+    run_virtual(main())
+
+
+def test_events_of_one_sender_are_handled_in_order_and_others_at_once() -> None:
+    async def main(ack: Any) -> None:
+        running: set[str] = set()
+        order: dict[str, list[str]] = {}
+        most = 0
+
+        async def handler(event: InboundMessage, _: Delivery) -> None:
+            nonlocal most
+            sender = event.data.sender or ""
+            assert sender not in running
+            running.add(sender)
+            most = max(most, len(running))
+            await asyncio.sleep(1)
+            running.remove(sender)
+            order.setdefault(sender, []).append(event.data.id or "")
+
+        receiver = make(ack=ack, work=WorkPolicy(concurrency=3))
+        receiver.on(InboundMessage)(handler)
+        async with receiver:
+            messages = [
+                whatsapp_message(id=f"{sender}{n}", **{"from": sender})
+                for n in range(4)
+                for sender in "abcde"
+            ]
+            if ack == "queued":
+                await post(receiver, signed(whatsapp_body(*messages)))
+            else:
+                await asyncio.gather(
+                    *(post(receiver, signed(whatsapp_body(each))) for each in messages)
+                )
+            await until(lambda: sum(map(len, order.values())) == 20)
+        assert order == {sender: [f"{sender}{n}" for n in range(4)] for sender in "abcde"}
+        assert most == 3
+
+    run_virtual(main("queued"))
+    run_virtual(main("handled"))
+
+
+def test_an_event_that_waits_for_its_next_try_holds_back_its_own_sender_only() -> None:
+    async def main() -> None:
+        done: list[str] = []
+
+        async def handler(event: InboundMessage, delivery: Delivery) -> None:
+            if event.data.id == "a0" and delivery.attempt < 3:
+                raise ValueError
+            done.append(event.data.id or "")
+
+        receiver = make()
+        receiver.on(InboundMessage)(handler)
+        messages = [
+            whatsapp_message(id=f"{who}{n}", **{"from": who}) for who in "ab" for n in (0, 1)
+        ]
+        async with receiver:
+            await post(receiver, signed(whatsapp_body(*messages)))
+            await until(lambda: len(done) == 4)
+        assert done == ["b0", "b1", "a0", "a1"]
+
+    run_virtual(main())
+
+
+def test_handled_answers_after_the_handlers_or_after_ten_seconds() -> None:
+    async def main() -> None:
+        loop = asyncio.get_running_loop()
+        ended: list[float] = []
+
+        async def slow(_: Any, __: Delivery) -> None:
+            await asyncio.sleep(12)
+            ended.append(loop.time())
+
+        receiver = make(ack="handled")
+        receiver.on("ticket/update")(slow)
+        async with receiver:
+            started = loop.time()
+            assert await post(receiver, signed()) == OK
+            assert round(loop.time() - started) == 10
+            assert ended == []
+        assert round(ended[0] - started) == 12  # the stop waited for it
+
+    run_virtual(main())
+
+
+def test_a_handler_may_reject_and_the_event_may_come_again() -> None:
+    async def main() -> None:
+        seen = Seen()
+        receiver = make(ack="handled")
+        reject = True
+
+        @receiver.on("ticket/update")
+        async def first(_: Any, __: Delivery) -> None:
+            if reject:
+                raise RejectWebhook(429)
+
+        receiver.on_any(seen.handler)
+        async with receiver:
+            assert await post(receiver, signed(event_id="e")) == (429, b"")
+            assert receiver.health.failures_in_a_row == 1
+            reject = False
+            assert await post(receiver, signed(event_id="e")) == OK
+            assert await post(receiver, signed(event_id="e")) == OK
+        assert len(seen.events) == 2  # once beside the failure, and once for good
+
+    run_virtual(main())
+
+
+def test_a_failure_in_handled_mode_is_answered_with_200_and_released() -> None:
+    async def main() -> None:
+        seen = Seen(failures=1)
+        async with make(seen, ack="handled") as receiver:
+            assert await post(receiver, signed(event_id="e")) == OK
+            assert seen.events == []
+            assert await post(receiver, signed(event_id="e")) == OK
+            assert len(seen.events) == 1
+
+    run_virtual(main())
+
+
+def test_handlers_are_chosen_by_their_decorators() -> None:
+    async def main() -> list[str]:
+        called: list[str] = []
+        receiver = make()
+
+        def note(name: str) -> Any:
+            async def handler(event: WebhookEvent, _: Delivery) -> None:
+                called.append(name)
+
+            return handler
+
+        receiver.on("ticket/update")(note("ticket"))
+        receiver.on(InboundMessage)(note("class"))
+        receiver.on_message("text")(note("text"))
+        receiver.on_message()(note("message"))
+        receiver.on_status("failed", "read")(note("failed"))
+        receiver.on_status()(note("status"))
+        receiver.on_agent("message:new")(note("agent"))
+        receiver.on_unknown(note("unknown"))
+        receiver.on("future/topic")(note("future"))
+        async with receiver:
+            bodies: list[tuple[Any, str | None]] = [
+                (event_data("ticket/update"), "ticket/update"),
+                (event_data("ticket/create"), "ticket/create"),
+                (whatsapp_body(whatsapp_message("text")), None),
+                (whatsapp_body(whatsapp_message("image")), None),
+                (whatsapp_body(whatsapp_message(id="h", type="hologram", text=1)), None),
+                (whatsapp_body(whatsapp_status("failed")), None),
+                (whatsapp_body(whatsapp_status("sent")), None),
+                (agent_body(agent_event()), None),
+                (agent_body(agent_event("ai-session:open")), None),
+                ({"x": 1}, "future/topic"),
+                ({"object": "whatsapp_business_account", "entry": [3]}, None),
+            ]
+            for body, topic in bodies:
+                before = len(called)
+                assert await post(receiver, signed(body, topic=topic)) == OK
+                await asyncio.sleep(10)
+                called[before:] = ["+".join(called[before:])]
+        return called
+
+    assert run_virtual(main()) == [
+        "ticket",
+        "",
+        "class+text+message",
+        "class+message",
+        "class+message+unknown",
+        "failed+status",
+        "status",
+        "agent",
+        "",
+        "unknown+future",
+        "unknown",
+    ]
+
+
+def test_one_failing_handler_keeps_no_other_from_its_turn_and_stop_ends() -> None:
+    async def main() -> None:
+        called: list[str] = []
+        receiver = make(ack="handled")
+
+        @receiver.on_any
+        async def fails(_: WebhookEvent, __: Delivery) -> None:
+            raise ValueError
+
+        @receiver.on_any
+        async def stops(_: WebhookEvent, __: Delivery) -> None:
+            called.append("stops")
+            raise StopDispatch
+
+        @receiver.on_any
+        async def never(_: WebhookEvent, __: Delivery) -> None:
+            called.append("never")
+
+        with pytest.raises(ConfigurationError, match="already"):
+            receiver.on_any(never)
+        async with receiver:
+            assert await post(receiver, signed()) == OK
+        assert called == ["stops"]
+
+    run_virtual(main())
+
+
+def test_a_function_that_is_not_async_runs_in_a_thread() -> None:
+    async def main() -> None:
+        threads: list[int] = []
+        receiver = make(ack="handled")
+
+        @receiver.on("ticket/update")
+        def handler(event: Any, _: Delivery) -> None:
+            threads.append(threading.get_ident())
+
+        async with receiver:
+            assert await post(receiver, signed()) == OK
+        assert threads
+        assert threads[0] != threading.get_ident()
+
+    run(main())
+
+
+def test_handlers_get_the_client() -> None:
+    async def main() -> None:
+        clients: list[Any] = []
+
+        async def handler(_: Any, delivery: Delivery) -> None:
+            clients.append(delivery.client)
+
+        async with OmnichatClient("token", base_url="http://127.0.0.1:1/v1") as client:
+            receiver = make(ack="handled", client=client)
+            receiver.on_any(handler)
+            async with receiver:
+                await post(receiver, signed())
+            assert clients == [client]
+        without = make(ack="handled", on_error=lambda _, error: clients.append(error))
+        without.on_any(handler)
+        async with without:
+            await post(without, signed())
+        assert "client=" in str(clients[1])
+
+    run_virtual(main())
+
+
+def test_a_hook_and_an_on_error_that_fail_cost_nothing() -> None:
+    def fails(*_: Any) -> None:
+        raise ValueError
+
+    async def main() -> None:
+        seen = Seen(failures=1)
+        async with make(seen, hooks=(fails,), on_error=fails) as receiver:
+            assert await post(receiver, signed()) == OK
+            await until(lambda: seen.events)
+
+    run_virtual(main())
+
+
+def test_what_cannot_be_kept_is_answered_with_503(caplog: pytest.LogCaptureFixture) -> None:
+    class Broken(MemoryInbox):
+        async def put(self, records: Any, *, dead: str | None = None) -> int:
+            raise OSError("no space left on /secret/path")
+
+    async def main() -> None:
+        async with make(inbox=Broken(clock=lambda: 0.0)) as receiver:
+            for run_length in range(1, 12):
+                assert await post(receiver, signed()) == (503, b"")
+                assert receiver.health.failures_in_a_row == run_length
+                assert receiver.health.in_danger is (run_length >= 10)
+
+    run_virtual(main())
+    assert "/secret" not in caplog.text
+    assert caplog.text.count("switches the subscription off") == 1
+
+
+def test_a_full_queue_is_answered_with_503_and_takes_more_later() -> None:
+    async def main() -> None:
+        seen = Seen()
+        gate = asyncio.Event()
+
+        async def handler(event: WebhookEvent, delivery: Delivery) -> None:
+            await gate.wait()
+            await seen(event, delivery)
+
+        receiver = make()
+        receiver._inbox = MemoryInbox(max_open=3, clock=lambda: asyncio.get_running_loop().time())
+        receiver.on_any(handler)
+        async with receiver:
+            assert [(await post(receiver, signed()))[0] for _ in range(5)] == [200] * 3 + [503] * 2
+            gate.set()
+            await until(lambda: len(seen.events) == 3)
+            assert await post(receiver, signed()) == OK
+            await until(lambda: len(seen.events) == 4)
+
+    run_virtual(main())
+
+
+def test_a_genuine_body_that_cannot_be_read_is_kept_for_a_person() -> None:
+    async def main() -> None:
+        inbox = MemoryInbox(clock=lambda: 0.0)
+        async with make(Seen(), inbox=inbox) as receiver:
+            for _ in range(2):
+                assert (await post(receiver, signed(b'{"a":')))[0] == 400
+            (dead,) = await inbox.stored("dead")
+            assert dead.record.body == b'{"a":'
+
+    run_virtual(main())
+
+
+def test_a_stop_gives_back_what_it_cut_off(tmp_path: Path) -> None:
+    async def main() -> None:
+        path = tmp_path / "inbox.db"
+        started = asyncio.Event()
+
+        async def forever(_: Any, __: Delivery) -> None:
+            started.set()
+            await asyncio.Event().wait()
+
+        receiver = make(inbox=SqliteInbox(path), work=WorkPolicy(drain=0.05))
+        receiver.on_any(forever)
+        async with receiver:
+            assert await post(receiver, signed()) == OK
+            await started.wait()
+        seen = Seen()
+        async with make(seen, inbox=SqliteInbox(path)):
+            await until(lambda: seen.events)
+        assert [each.attempt for each in seen.deliveries] == [1]
+
+    run(main())
+
+
+def test_two_receivers_share_a_file_by_scope(tmp_path: Path) -> None:
+    async def main() -> None:
+        seen = Seen()
+        inboxes = [SqliteInbox(tmp_path / "inbox.db") for _ in range(2)]
+        for inbox, scope in zip(inboxes, ("one", "two"), strict=True):
+            async with make(seen, inbox=inbox, scope=scope) as receiver:
+                assert await post(receiver, signed(event_id="same")) == OK
+                before = len(seen.events)
+                await until(lambda: len(seen.events) > before or len(seen.events) == 2)  # noqa: B023
+        assert len(seen.events) == 2
+
+    run(main())
+
+
+def test_a_store_shared_by_processes_is_asked_before_each_event() -> None:
+    async def main() -> None:
+        store, seen = MemoryDedupe(), Seen()
+        async with make(seen, dedupe=store) as one, make(seen, dedupe=store) as two:
+            for receiver in (one, two, one):
+                assert await post(receiver, signed(event_id="same")) == OK
+                await asyncio.sleep(20)
+        assert len(seen.events) == 1
+
+    run_virtual(main())
+
+
+def test_a_store_that_fails_lets_events_through() -> None:
+    class Down(MemoryDedupe):
+        async def claim(self, key: str, lease: float) -> Any:
+            raise OSError
+
+    async def main() -> None:
+        seen = Seen()
+        async with make(seen, ack="handled", dedupe=Down()) as receiver:
+            assert await post(receiver, signed()) == OK
+        assert len(seen.events) == 1
+
+    run_virtual(main())
+
+
+def test_claims_end_and_are_bounded() -> None:
+    async def main() -> None:
+        store = MemoryDedupe(keep=3)
+        first = await store.claim("k", 10)
+        assert (await store.claim("k", 10)).state == "busy"
+        await store.done("k", "another token", 100)
+        await store.release("k", "another token")
+        assert (await store.claim("k", 10)).state == "busy"
+        await asyncio.sleep(11)
+        second = await store.claim("k", 10)
+        assert (first.state, second.state) == ("new", "new")
+        await store.done("k", second.token, 100)
+        assert (await store.claim("k", 10)).state == "done"
+        await asyncio.sleep(101)
+        assert (await store.claim("k", 10)).state == "new"
+        for key in "abc":
+            await store.claim(key, 10)
+        assert (await store.claim("k", 10)).state == "new"
+
+    run_virtual(main())
+
+
+def test_what_cannot_work_is_said_at_once() -> None:
+    auth = OmnichatSignature(SECRET)
+    wrong: tuple[dict[str, Any], ...] = (
+        {"ack": "stored"},
+        {"ack": "queued", "inbox": MemoryInbox()},
+        {"ack": "whenever"},
+        {"verify_token": ""},
+    )
+    for options in wrong:
+        with pytest.raises(ConfigurationError):
+            Receiver(auth, **options)
+    with pytest.raises(ValueError, match="max_body"):
+        Limits(max_body=0)
+
+    async def main() -> None:
+        with pytest.raises(ConfigurationError, match="start the receiver"):
+            await make().handle(signed())
+        async with make() as receiver:
+            with pytest.raises(ConfigurationError, match="runs already"):
+                await receiver.start()
+
+    run_virtual(main())
+
+
+def test_an_odd_item_reaches_on_unknown_and_its_neighbours_theirs() -> None:
+    async def main() -> None:
+        seen = Seen()
+        async with make(seen) as receiver:
+            body = whatsapp_body(whatsapp_message(id="a"), whatsapp_message(id="b"))
+            body["entry"][0]["changes"][0]["value"]["messages"].insert(1, "junk")
+            assert await post(receiver, signed(body)) == OK
+            await until(lambda: len(seen.events) == 3)
+        assert sum(isinstance(event, UnknownEvent) for event in seen.events) == 1
+
+    run_virtual(main())
