@@ -159,6 +159,21 @@ def test_of_two_versions_the_newer_one_stays(tmp_path: Path) -> None:
     ledger.close()
 
 
+@pytest.mark.parametrize("lacking", [None, ""])
+def test_rows_that_lack_their_id_are_known_by_all_they_hold(tmp_path: Path, lacking: Any) -> None:
+    stream = STREAMS["report-orders"]
+    job = Job(stream=stream.name, params={}, window=Window(0, 10), horizon=10)
+    ledger, sink = Ledger(tmp_path / "x.db"), SqliteSink(tmp_path / "x.db")
+    ledger.start(job)
+    sink.open(job, stream, [], ledger.database)
+    rows = [{"orderId": lacking, "currency": each} for each in ("HKD", "TWD", "TWD")]
+    with ledger.transaction():
+        sink.write(Batch(job=job.id, stream=stream, window=job.window, rows=rows))
+    found = ledger.database.execute("SELECT currency FROM report_orders").fetchall()
+    assert sorted(found) == [("HKD",), ("TWD",)]
+    ledger.close()
+
+
 def test_equal_rows_without_an_id_are_two_events(tmp_path: Path) -> None:
     stream = STREAMS["tagging-logs"]
     job = Job(stream=stream.name, params={}, window=Window(0, 10), horizon=10)

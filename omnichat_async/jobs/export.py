@@ -244,13 +244,16 @@ class _Run:
         self._store.commit(group.window, group.rows, group.requests, group.certificates)
 
     def _begin(self) -> None:
-        horizon = self._walk.horizon
-        assert horizon is not None  # it is known before the first leaf
-        self._store.begin(max(horizon, self.start.window.after), clamped=self._walk.clamped)
+        self._store.begin(self._horizon(), clamped=self._walk.clamped)
 
     def _finish(self) -> None:
         self._begin()
-        self._store.finish()
+        self._store.finish(self._horizon())
+
+    def _horizon(self) -> int:
+        horizon = self._walk.horizon
+        assert horizon is not None  # it is known before the first leaf
+        return max(horizon, self.start.window.after)
 
     def _tell(self, window: Window | None) -> None:
         """Call the caller back with how far this is."""
