@@ -129,6 +129,14 @@ def test_what_a_finished_export_leaves_in_its_folder(tmp_path: Path, suffix: str
     assert names == [f"rows.{suffix}{more}" for more in expected]
 
 
+@pytest.mark.parametrize("suffix", ["jsonl.gz", "parquet", "sqlite"])
+def test_the_report_has_the_size_of_what_is_there(tmp_path: Path, suffix: str) -> None:
+    sandbox, out = small(rows=1000), tmp_path / f"rows.{suffix}"
+    report = exported(sandbox, out)
+    files = list(out.iterdir()) if out.is_dir() else [out]
+    assert report.bytes == sum(file.stat().st_size for file in files) > report.rows
+
+
 def test_rows_come_in_order_of_time(tmp_path: Path) -> None:
     exported(small(rows=3000), tmp_path / "rows.jsonl")
     times = [row["time"] for row in read_jsonl(tmp_path / "rows.jsonl")]

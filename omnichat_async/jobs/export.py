@@ -171,9 +171,9 @@ class Export:
                 )
                 if store.job is None or not store.job.finished:
                     await run.copy()
-                return run.report(self.path)
             finally:
                 await _in_thread(thread, store.close)
+        return run.report(self.path)  # now that the files have their size
 
 
 class _Run:
