@@ -122,6 +122,8 @@ def test_names_in_the_pages_are_known(page: str, code: str) -> None:
             made |= {alias.asname or alias.name for alias in node.names}
             module = pytest.importorskip(node.module or "", exc_type=ImportError)
             assert [each.name for each in node.names if not hasattr(module, each.name)] == []
+        if isinstance(node, ast.Import):
+            made |= {alias.asname or alias.name for alias in node.names}
         if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
             made |= {node.name, *(each.arg for each in node.args.args)}
     assert {each.id for each in names} - made <= {"client", "after", "before"}
