@@ -17,6 +17,7 @@ from omnichat_async.cli.settings import DEFAULT_RATE, known_platform
 from omnichat_async.cli.times import is_absolute, parse_time
 from omnichat_async.errors import OmnichatError
 from omnichat_async.jobs import STREAMS, Export
+from omnichat_async.jobs.export import query_params
 from omnichat_async.jobs.planning import plan_export
 from omnichat_async.jobs.sinks import SUFFIXES, sink_for
 from omnichat_async.jobs.store import peek
@@ -106,8 +107,7 @@ class Request:
         with."""
         now = datetime.now(UTC)
         sink = sink_for(self.out, csv_safe=self.csv_safe)
-        filters = {"platform": self.platform, "channel_id": self.channel_id}
-        params = {name: value for name, value in filters.items() if value is not None}
+        params = query_params(client, self.platform, self.channel_id)
         fixed = {
             name: to_ms(name, parse_time(name, text, now))
             for name, text in (("after", self.after), ("before", self.before))
