@@ -37,7 +37,7 @@ async def export(sandbox: Sandbox, out: Any, stream: str = "messages", **options
     async with OmnichatClient(
         sandbox.token, base_url=sandbox.url, limiter=RateLimiter(None)
     ) as client:
-        times = {"after": AFTER, "before": BEFORE}
+        times: dict[str, Any] = {"after": AFTER, "before": BEFORE}
         return await Export(client, stream, out, **times | options).run()
 
 
@@ -288,11 +288,12 @@ def test_the_sink_of_the_docs_loses_and_doubles_nothing(tmp_path: Path) -> None:
     names: dict[str, Any] = {}
     exec(code, names)
     sandbox, path = small(rows=2000), tmp_path / "lines.db"
-    for options in (
+    runs: list[dict[str, Any]] = [
         {"before": BEFORE - 5 * DAY_MS},
         {"since_last": True},
         {"force": True},
-    ):
+    ]
+    for options in runs:
         exported(sandbox, names["Lines"](path), **options)
     with contextlib.closing(sqlite3.connect(path)) as database:
         found = [json.loads(line) for (line,) in database.execute("SELECT line FROM lines")]
