@@ -252,8 +252,13 @@ class OmnichatClient:
     def __exit__(self, *_: object) -> None:
         """Only there so that ``with`` reaches ``__enter__`` and its advice."""
 
+    @property
+    def base_url(self) -> str:
+        """The API's URL, without a slash at its end."""
+        return self._base_url
+
     def __repr__(self) -> str:
-        return f"OmnichatClient(base_url={self._base_url!r})"
+        return f"OmnichatClient(base_url={self.base_url!r})"
 
     if not TYPE_CHECKING:  # it would let a type checker believe in any name
 

@@ -216,6 +216,18 @@ def test_every_night_adds_what_is_new(capsys: Capture, sandbox: Sandbox, tmp_pat
     assert re.search(r"rows +[\d,]+ \([\d,]+ of them now\)", stdout)
 
 
+@pytest.mark.parametrize("fixed", [RANGE[:2], [*RANGE[2:], "--after", "120w"]])
+def test_another_range_of_a_database_may_have_a_time_that_moves(
+    capsys: Capture, sandbox: Sandbox, tmp_path: Path, fixed: list[str]
+) -> None:
+    """`--before now` is that of an earlier run only where this one goes on with it."""
+    argv = arguments(sandbox, "messages", tmp_path / "rows.sqlite")
+    option, time, *moving = fixed
+    for code in (0, 2):  # the second time it is there, and finished
+        assert in_process(capsys, *argv, option, str(int(time) - 1), *moving)[0] == code
+        assert in_process(capsys, *argv, option, time, *moving)[0] == code
+
+
 def test_a_spreadsheet_runs_no_cell(capsys: Capture, sandbox: Sandbox, tmp_path: Path) -> None:
     argv = arguments(sandbox, "contacts", tmp_path / "rows.csv.gz", *RANGE, "--csv-safe")
     assert in_process(capsys, *argv)[0] == 0

@@ -129,6 +129,14 @@ def test_what_a_finished_export_leaves_in_its_folder(tmp_path: Path, suffix: str
     assert names == [f"rows.{suffix}{more}" for more in expected]
 
 
+@pytest.mark.parametrize("suffix", ["jsonl.gz", "parquet", "sqlite"])
+def test_the_report_has_the_size_of_what_is_there(tmp_path: Path, suffix: str) -> None:
+    sandbox, out = small(rows=1000), tmp_path / f"rows.{suffix}"
+    report = exported(sandbox, out)
+    files = list(out.iterdir()) if out.is_dir() else [out]
+    assert report.bytes == sum(file.stat().st_size for file in files) > report.rows
+
+
 def test_rows_come_in_order_of_time(tmp_path: Path) -> None:
     exported(small(rows=3000), tmp_path / "rows.jsonl")
     times = [row["time"] for row in read_jsonl(tmp_path / "rows.jsonl")]
@@ -414,7 +422,11 @@ def stopped(tmp_path: Path) -> tuple[Sandbox, Path]:
 @pytest.mark.parametrize(
     ("stream", "options", "message"),
     [
-        ("contacts", {}, "out: must be of this query: stream, platform, channel_id (it is an expo"),
+        (
+            "contacts",
+            {},
+            "out: must be of this query: stream, platform, channel_id, host of the API (i",
+        ),
         (
             "messages",
             {"after": AFTER + 1},
@@ -436,6 +448,21 @@ def test_another_query_does_not_go_on(
 ) -> None:
     sandbox, out = stopped
     refused(sandbox, out, message, stream, **{"resume": True} | options)
+
+
+def test_made_up_rows_are_not_gone_on_with(tmp_path: Path) -> None:
+    """An export of a sandbox, and then one of the API by the same command."""
+    out = tmp_path / "rows.jsonl"
+    exported(small(rows=300), out)
+    held = out.read_bytes()
+
+    async def from_elsewhere() -> None:
+        async with OmnichatClient("t", base_url="https://api.invalid/v1") as client:
+            await export(client, out, resume=True).run()
+
+    with pytest.raises(InvalidRequest, match="host of the API"):
+        run(from_elsewhere())
+    assert out.read_bytes() == held
 
 
 def refused(

@@ -104,6 +104,20 @@ def test_a_job_that_is_extended_keeps_what_still_counts(tmp_path: Path) -> None:
     ledger.close()
 
 
+def test_an_extended_job_takes_the_place_of_one_with_its_end(tmp_path: Path) -> None:
+    """One that was clamped, before another one went further."""
+    ledger = Ledger(tmp_path / "x")
+    longer = attrs.evolve(JOB, window=Window(0, 200), horizon=180)
+    clamped = attrs.evolve(longer, horizon=50, clamped=True)
+    for each in (clamped, JOB):
+        ledger.start(each)
+        with ledger.transaction():
+            ledger.add(each, done(0, 40))
+    ledger.extend(JOB, longer, ledger.done(JOB))
+    assert (ledger.jobs(), ledger.done(longer)) == ([longer], [done(0, 40)])
+    ledger.close()
+
+
 def test_a_commit_is_durable_and_an_intent_is_gone_with_it(tmp_path: Path) -> None:
     ledger = Ledger(tmp_path / "x")
     ledger.start(JOB)

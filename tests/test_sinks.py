@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import json
+import re
 import sqlite3
 import subprocess
 import sys
@@ -18,8 +19,8 @@ from omnichat_async.jobs import export as export_module
 from omnichat_async.jobs.ledger import Done, Job, Ledger
 from omnichat_async.jobs.sinks.sqlite import SqliteSink
 from omnichat_async.windows import Window
-from tests.sandbox.support import small
-from tests.support.exports import AFTER, BEFORE, STREAM_NAMES, same, truth
+from tests.sandbox.support import DAY_MS, small
+from tests.support.exports import AFTER, BEFORE, ROOT, STREAM_NAMES, same, truth
 from tests.support.run import run
 
 if TYPE_CHECKING:
@@ -36,7 +37,8 @@ async def export(sandbox: Sandbox, out: Any, stream: str = "messages", **options
     async with OmnichatClient(
         sandbox.token, base_url=sandbox.url, limiter=RateLimiter(None)
     ) as client:
-        return await Export(client, stream, out, after=AFTER, before=BEFORE, **options).run()
+        times: dict[str, Any] = {"after": AFTER, "before": BEFORE}
+        return await Export(client, stream, out, **times | options).run()
 
 
 def exported(sandbox: Sandbox, out: Any, stream: str = "messages", **options: Any) -> Any:
@@ -159,6 +161,21 @@ def test_of_two_versions_the_newer_one_stays(tmp_path: Path) -> None:
     ledger.close()
 
 
+@pytest.mark.parametrize("lacking", [None, ""])
+def test_rows_that_lack_their_id_are_known_by_all_they_hold(tmp_path: Path, lacking: Any) -> None:
+    stream = STREAMS["report-orders"]
+    job = Job(stream=stream.name, params={}, window=Window(0, 10), horizon=10)
+    ledger, sink = Ledger(tmp_path / "x.db"), SqliteSink(tmp_path / "x.db")
+    ledger.start(job)
+    sink.open(job, stream, [], ledger.database)
+    rows = [{"orderId": lacking, "currency": each} for each in ("HKD", "TWD", "TWD")]
+    with ledger.transaction():
+        sink.write(Batch(job=job.id, stream=stream, window=job.window, rows=rows))
+    found = ledger.database.execute("SELECT currency FROM report_orders").fetchall()
+    assert sorted(found) == [("HKD",), ("TWD",)]
+    ledger.close()
+
+
 def test_equal_rows_without_an_id_are_two_events(tmp_path: Path) -> None:
     stream = STREAMS["tagging-logs"]
     job = Job(stream=stream.name, params={}, window=Window(0, 10), horizon=10)
@@ -263,6 +280,24 @@ def test_a_sink_of_ones_own(tmp_path: Path) -> None:
     assert (sink.calls[:2], sink.calls[-2:]) == (["open", "write"], ["finish", "close"])
     assert set(sink.calls[1:-2]) == {"write"}
     assert exported(sandbox, Counts(tmp_path), resume=True).fresh_rows == 0
+
+
+def test_the_sink_of_the_docs_loses_and_doubles_nothing(tmp_path: Path) -> None:
+    page = (ROOT / "docs" / "pages" / "exports.md").read_text(encoding="utf-8")
+    (code,) = re.findall(r"```python\n(import json.*?class Lines.*?)```", page, re.DOTALL)
+    names: dict[str, Any] = {}
+    exec(code, names)
+    sandbox, path = small(rows=2000), tmp_path / "lines.db"
+    runs: list[dict[str, Any]] = [
+        {"before": BEFORE - 5 * DAY_MS},
+        {"since_last": True},
+        {"force": True},
+    ]
+    for options in runs:
+        exported(sandbox, names["Lines"](path), **options)
+    with contextlib.closing(sqlite3.connect(path)) as database:
+        found = [json.loads(line) for (line,) in database.execute("SELECT line FROM lines")]
+    assert same(found, truth(sandbox, "messages"))
 
 
 def test_two_exports_to_one_file_at_once_are_refused(tmp_path: Path) -> None:

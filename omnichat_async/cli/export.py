@@ -17,10 +17,11 @@ from omnichat_async.cli.settings import DEFAULT_RATE, known_platform
 from omnichat_async.cli.times import is_absolute, parse_time
 from omnichat_async.errors import OmnichatError
 from omnichat_async.jobs import STREAMS, Export
+from omnichat_async.jobs.export import query_params
 from omnichat_async.jobs.planning import plan_export
 from omnichat_async.jobs.sinks import SUFFIXES, sink_for
 from omnichat_async.jobs.store import peek
-from omnichat_async.windows import whole_range
+from omnichat_async.windows import to_ms, whole_range
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -29,6 +30,7 @@ if TYPE_CHECKING:
     from omnichat_async.client import OmnichatClient
     from omnichat_async.jobs import ExportReport
     from omnichat_async.jobs.planning import ExportPlan
+    from omnichat_async.windows import Window
 
 __all__ = ["app", "plan_app"]
 
@@ -105,9 +107,17 @@ class Request:
         with."""
         now = datetime.now(UTC)
         sink = sink_for(self.out, csv_safe=self.csv_safe)
-        filters = {"platform": self.platform, "channel_id": self.channel_id}
-        params = {name: value for name, value in filters.items() if value is not None}
-        job = None if self.force else peek(sink, STREAMS[self.stream], params)
+        params = query_params(client, self.platform, self.channel_id)
+        fixed = {
+            name: to_ms(name, parse_time(name, text, now))
+            for name, text in (("after", self.after), ("before", self.before))
+            if is_absolute(text) and not (name == "before" and self.since_last)
+        }
+
+        def fits(window: Window) -> bool:
+            return all(getattr(window, name) == time for name, time in fixed.items())
+
+        job = None if self.force else peek(sink, STREAMS[self.stream], params, fits)
         times: dict[str, datetime | None] = {}
         for name, text in (("after", self.after), ("before", self.before)):
             later = name == "before" and self.since_last and job is not None and job.finished

@@ -8,7 +8,9 @@ import time
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from typing import TYPE_CHECKING, Any, Literal, TypeVar
+from urllib.parse import urlsplit
 
+from omnichat_async.client import DEFAULT_BASE_URL, is_loopback
 from omnichat_async.errors import InvalidRequest
 from omnichat_async.jobs.grouping import Group
 from omnichat_async.jobs.ledger import remaining
@@ -30,9 +32,11 @@ if TYPE_CHECKING:
     from omnichat_async.paging import WalkOptions
     from omnichat_async.walk import CertifiedWalk
 
-__all__ = ["Export"]
+__all__ = ["Export", "query_params"]
 
 T = TypeVar("T")
+
+DEFAULT_HOST = urlsplit(DEFAULT_BASE_URL).hostname
 
 COMMIT_ROWS = 5_000
 COMMIT_S = 2.0
@@ -99,7 +103,7 @@ class Export:
             whole_range(after, before)
         self._wish = Wish(
             stream=self.stream,
-            params=_without_none(platform=platform, channel_id=channel_id),
+            params=query_params(client, platform, channel_id),
             after=None if after is None else to_ms("after", after),
             before=None if before is None else to_ms("before", before),
             force=force,
@@ -171,9 +175,9 @@ class Export:
                 )
                 if store.job is None or not store.job.finished:
                     await run.copy()
-                return run.report(self.path)
             finally:
                 await _in_thread(thread, store.close)
+        return run.report(self.path)  # now that the files have their size
 
 
 class _Run:
@@ -244,13 +248,16 @@ class _Run:
         self._store.commit(group.window, group.rows, group.requests, group.certificates)
 
     def _begin(self) -> None:
-        horizon = self._walk.horizon
-        assert horizon is not None  # it is known before the first leaf
-        self._store.begin(max(horizon, self.start.window.after), clamped=self._walk.clamped)
+        self._store.begin(self._horizon(), clamped=self._walk.clamped)
 
     def _finish(self) -> None:
         self._begin()
-        self._store.finish()
+        self._store.finish(self._horizon())
+
+    def _horizon(self) -> int:
+        horizon = self._walk.horizon
+        assert horizon is not None  # it is known before the first leaf
+        return max(horizon, self.start.window.after)
 
     def _tell(self, window: Window | None) -> None:
         """Call the caller back with how far this is."""
@@ -325,7 +332,16 @@ def _sink_of(out: Any) -> Sink:
     return sink
 
 
-def _without_none(**params: str | None) -> dict[str, str]:
+def query_params(
+    client: OmnichatClient, platform: str | None, channel_id: str | None
+) -> dict[str, str]:
+    """What a stream is asked for, and where: made-up rows of a sandbox are none of the API's."""
+    host = urlsplit(client.base_url).hostname or ""
+    params = {
+        "platform": platform,
+        "channel_id": channel_id,
+        "host": None if host == DEFAULT_HOST else "this machine" if is_loopback(host) else host,
+    }
     return {name: value for name, value in params.items() if value is not None}
 
 

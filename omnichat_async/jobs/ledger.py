@@ -226,8 +226,7 @@ class Ledger:
         """Keep a new job, and forget those it replaces."""
         with self.transaction() as database:
             for old in instead_of:
-                for table, name in _TABLES:
-                    database.execute(f"DELETE FROM {table} WHERE {name} = ?", (old.id,))  # noqa: S608
+                _forget(database, old)
             database.execute(
                 "INSERT INTO omnichat_job VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, NULL)",
                 (
@@ -241,6 +240,8 @@ class Ledger:
         """Have `longer` take the place of `job`, of whose done ranges only `kept` still count."""
         starts = {done.window.after for done in kept}
         with self.transaction() as database:
+            if longer.id != job.id:  # an earlier run of just that range, which did not get so far
+                _forget(database, longer)
             database.execute(
                 "UPDATE omnichat_job SET id = ?, before = ?, horizon = ?, clamped = ?, library = ?,"
                 " finished = NULL WHERE id = ?",
@@ -287,9 +288,12 @@ class Ledger:
         return None if found is None else Window(*found)
 
     def finish(self, job: Job) -> None:
-        """Note that nothing is left."""
+        """Note that nothing is left up to the job's horizon."""
         with self.transaction() as database:
-            database.execute("UPDATE omnichat_job SET finished = ? WHERE id = ?", (_now(), job.id))
+            database.execute(
+                "UPDATE omnichat_job SET horizon = ?, clamped = ?, finished = ? WHERE id = ?",
+                (job.horizon, job.clamped, _now(), job.id),
+            )
 
     def close(self) -> None:
         """Close the database; needless calls do nothing."""
@@ -299,6 +303,11 @@ class Ledger:
 
 
 _TABLES = (("omnichat_job", "id"), ("omnichat_done", "job"), ("omnichat_intent", "job"))
+
+
+def _forget(database: sqlite3.Connection, job: Job) -> None:
+    for table, name in _TABLES:
+        database.execute(f"DELETE FROM {table} WHERE {name} = ?", (job.id,))  # noqa: S608
 
 
 def certificates(done: Iterable[Done]) -> dict[str, int]:

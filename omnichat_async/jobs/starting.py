@@ -75,8 +75,8 @@ def start_of(wish: Wish, jobs: Sequence[Job], *, shared: bool, exists: bool) -> 
     if jobs and not mine and not shared:
         raise InvalidRequest(
             "out",
-            f"must be of this query: stream, platform, channel_id (it is an export of "
-            f"{jobs[-1].stream}; force starts over)",
+            "must be of this query: stream, platform, channel_id, host of the API (it is an export "
+            f"of {jobs[-1].stream}; force starts over)",
             "an export of another one",
         )
     if wish.since_last and mine:

@@ -18,7 +18,7 @@ from omnichat_async.jobs.sinks.base import Batch, about, beside
 from omnichat_async.jobs.starting import kept_behind, start_of
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
 
     from omnichat_async.jobs.sinks import Sink
     from omnichat_async.jobs.starting import Start, Wish
@@ -102,10 +102,14 @@ class Store:
             self._ledger.add(self.job, done)
         self.done.append(done)
 
-    def finish(self) -> None:
-        """Nothing is left to do for this job."""
+    def finish(self, horizon: int) -> None:
+        """Nothing is left to do for this job up to `horizon`: a server whose clock is behind
+        allows less than the one the job began at, and what is beyond is left to a later run."""
         assert self._ledger is not None
         assert self.job is not None
+        reached = max(horizon, self.done[-1].window.before if self.done else 0)
+        if reached < self.job.horizon:
+            self.job = attrs.evolve(self.job, horizon=reached, clamped=True)
         self._sink.finish()
         self._ledger.finish(self.job)
 
@@ -136,11 +140,14 @@ class Store:
         self._sink.open(self.job, self._wish.stream, self.done, self._ledger.database)
 
 
-def peek(sink: Sink, stream: Stream, params: Mapping[str, str]) -> Job | None:
-    """The latest run of this query in the sink's checkpoint, an unfinished one first."""
+def peek(
+    sink: Sink, stream: Stream, params: Mapping[str, str], fits: Callable[[Window], bool]
+) -> Job | None:
+    """The latest run of this query in the sink's checkpoint over a range that `fits`, an unfinished
+    one first."""
     if not sink.checkpoint.exists():
         return None
     with contextlib.closing(Ledger(sink.checkpoint)) as ledger:
         query = query_name(stream.name, params)
-        mine = [job for job in ledger.jobs() if job.query == query]
+        mine = [job for job in ledger.jobs() if job.query == query and fits(job.window)]
     return next((job for job in reversed(mine) if not job.finished), mine[-1] if mine else None)

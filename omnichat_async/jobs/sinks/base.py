@@ -65,8 +65,9 @@ class Sink(Protocol):
         self, job: Job, stream: Stream, done: Sequence[Done], database: sqlite3.Connection
     ) -> None:
         """Get ready to go on behind `done`, the ranges whose rows are safe. Whatever else there
-        is of this job must go before the first ``write`` returns. `database` is the connection
-        to `checkpoint`: what is written to it is in the transaction that notes the range."""
+        is of this job, or of a run that it starts over, must go before the first ``write`` returns.
+        `database` is the connection to `checkpoint`: what is written to it by ``write`` is in the
+        transaction that notes the range."""
         ...
 
     def write(self, batch: Batch) -> Receipt:

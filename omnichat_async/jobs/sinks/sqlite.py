@@ -119,7 +119,7 @@ class SqliteSink(Sink):
     def _key(self, row: Any, raw: str) -> str:
         """What a row is known by. One that lacks its id is known by all it holds."""
         *scope, name = (value_at(row, tuple(path.split("."))) for path in self._stream.key)
-        if name is None:
+        if name is None or name == "":
             return "row:" + hashlib.sha256(raw.encode()).hexdigest()
         return compact([*scope, name]) if scope else str(name)
 
