@@ -29,7 +29,7 @@ def platform_name(platform: Platform | str) -> str:
     return checks.text("platform", Platform.known().get(name.lower(), name))
 
 
-@attrs.frozen(kw_only=True)
+@attrs.frozen(kw_only=True)  # pyright: ignore[reportGeneralTypeIssues] - attrs allows it
 class Channel(Model):
     """A messaging channel: the platform and the account on it. Rows share equal ones, so they
     cannot be changed."""

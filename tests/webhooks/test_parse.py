@@ -127,6 +127,7 @@ def test_an_unknown_topic_keeps_everything() -> None:
 def test_published_messages() -> None:
     image = one(PUBLISHED["Received Media Message with Image"])
     assert isinstance(image, InboundMessage)
+    assert image.data.image is not None
     assert image.data.content is image.data.image
     assert image.data.image.caption == "This is a caption"
     assert image.data.sent_at == datetime(2020, 10, 18, 22, 13, 21, tzinfo=UTC)
