@@ -11,8 +11,21 @@ settings.register_profile(
 settings.load_profile("any machine")
 
 
+_EVERY = 50
+_ran = 0
+
+
 def pytest_collection_finish() -> None:
     """Most tests collect garbage to see what they left behind. What was there before them, which
     is nearly all of the memory, need not be looked through each time."""
     gc.collect()
     gc.freeze()
+
+
+def pytest_runtest_logfinish() -> None:
+    """Nor need the libraries that some tests were the first to import."""
+    global _ran  # noqa: PLW0603 - hooks have no other place for it
+    _ran += 1
+    if _ran % _EVERY == 0:
+        gc.collect()
+        gc.freeze()
