@@ -30,7 +30,7 @@ from omnichat_async.models import (
     TaggingLog,
     TaggingSource,
 )
-from omnichat_async.models.base import local, wire, wire_name
+from omnichat_async.models.base import local, wire, wire_name, wire_value
 from omnichat_async.windows import EPOCH
 from tests.support.builders import DATA, load, make_call
 from tests.support.leaves import json_leaves, object_leaves
@@ -239,3 +239,14 @@ def test_a_repr_shows_unknown_fields_last_and_only_where_there_are_some() -> Non
     assert repr(channel) == "Channel(platform='line', channel_id='1', extra={'new': [1]})"
     named = NamedChannel(platform="line", channel_id="1", channel_name="A")
     assert repr(named) == "NamedChannel(platform='line', channel_id='1', channel_name='A')"
+
+
+class Colour(enum.Enum):
+    """An enum of the caller's own."""
+
+    RED = "red"
+
+
+def test_an_enum_goes_out_as_its_value() -> None:
+    assert wire_value([Colour.RED, {"key": Colour.RED}]) == ["red", {"key": "red"}]
+    assert type(wire_value(Colour.RED)) is str
