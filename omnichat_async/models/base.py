@@ -35,9 +35,11 @@ class Model:
     extra: dict[str, Any] = attrs.field(factory=dict, hash=False)
 
     def __init_subclass__(cls) -> None:
-        # attrs writes no repr into a class that has one: each has the one it would inherit.
+        # attrs writes no repr into a class that has one: each has the one it would inherit, under
+        # a function of its own, since older versions look for that.
         if "__repr__" not in vars(cls):
-            cls.__repr__ = cls.__repr__  # type: ignore[method-assign]
+            inherited = cls.__repr__
+            cls.__repr__ = lambda self: inherited(self)  # type: ignore[method-assign]  # noqa: PLW0108
 
     def __repr__(self) -> str:
         names = [field.name for field in attrs.fields(type(self)) if field.name != "extra"]
