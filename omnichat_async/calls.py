@@ -17,10 +17,27 @@ if TYPE_CHECKING:
     from omnichat_async.errors import DecodeError
     from omnichat_async.windows import Window
 
-__all__ = ["NOTHING", "RAW", "Answer", "Call", "Page", "Safety", "list_of", "one", "page_of"]
+__all__ = [
+    "DEPTH",
+    "FAR",
+    "NOTHING",
+    "RAW",
+    "Answer",
+    "Call",
+    "Page",
+    "Safety",
+    "list_of",
+    "one",
+    "page_of",
+]
 
 T = TypeVar("T")
 M = TypeVar("M")
+
+DEPTH = 10_000
+"""Search engines answer no page beyond so many rows, and cap their count there."""
+FAR = 1_000_000
+"""So many pages on, there is none."""
 
 
 class Safety(enum.Enum):

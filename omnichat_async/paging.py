@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, Generic, Literal, Self, TypedDict, TypeVa
 
 import attrs
 
-from omnichat_async.calls import Answer, Call, Page, Safety
+from omnichat_async.calls import DEPTH, FAR, Answer, Call, Page, Safety
 from omnichat_async.errors import (
     BadRequest,
     DecodeError,
@@ -25,6 +25,7 @@ from omnichat_async.errors import (
     NotSent,
     OmnichatError,
 )
+from omnichat_async.loops import call_from_finalizer
 from omnichat_async.windows import Checkpoint, Window, fingerprint, is_sound, split
 
 if TYPE_CHECKING:
@@ -40,10 +41,6 @@ T = TypeVar("T")
 MAX_PAGE_SIZE = 100
 DEFAULT_CONCURRENCY = 4
 MAX_CONCURRENCY = 64
-DEPTH = 10_000
-"""Search engines answer no page beyond so many rows, and cap their count there."""
-FAR = 1_000_000
-"""So many pages on, there is none."""
 _EXACT = "-exact"
 
 
@@ -358,15 +355,8 @@ class _Engine(Generic[T]):
             await asyncio.wait(self._under_way)
 
     def abandon(self) -> None:
-        """Cancel from a finalizer, which may run in any thread and after the loop has ended."""
-        try:
-            here = asyncio.get_running_loop()
-        except RuntimeError:
-            here = None
-        if here is self._loop:
-            self.cancel()
-        elif not self._loop.is_closed():
-            self._loop.call_soon_threadsafe(self.cancel)
+        """Cancel from a finalizer."""
+        call_from_finalizer(self._loop, self.cancel)
 
     def _settle(self, head: _Range[T], page: Page[T]) -> None:
         """Take the head's next page into account."""

@@ -27,7 +27,7 @@ FLOORS: list[set[str]] = [
     {"errors", "calls", "windows", "checks"},
     {"models", "codec"},
     {"classify"},
-    {"limits", "retries", "events", "clock"},
+    {"limits", "retries", "events", "clock", "loops"},
     {"transport"},
     {"session"},
     {"paging", "walk"},

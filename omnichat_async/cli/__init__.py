@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import sys
 
-__all__ = ["main"]
+from omnichat_async.cli.exits import USAGE
 
-USAGE_ERROR = 2
+__all__ = ["main"]
 
 
 def main() -> None:
@@ -16,7 +16,7 @@ def main() -> None:
         import typer  # noqa: F401, PLC0415
     except ImportError:
         print("omnichat needs the extra: pip install 'omnichat_async[cli]'", file=sys.stderr)  # noqa: T201
-        sys.exit(USAGE_ERROR)
+        sys.exit(USAGE)
     from omnichat_async.cli.app import run  # noqa: PLC0415
 
     sys.exit(run(sys.argv[1:]))

@@ -8,13 +8,13 @@ import typer
 
 from omnichat_async._version import __version__
 from omnichat_async.cli import broadcast, export, sandbox, show, webhook
-from omnichat_async.cli.display import FAILED, complain
+from omnichat_async.cli.display import complain
+from omnichat_async.cli.exits import DONE, FAILED
 from omnichat_async.cli.settings import DEFAULT_RATE, Settings, hoisted
 from omnichat_async.errors import OmnichatError
 
 __all__ = ["run"]
 
-DONE = 0
 
 app = typer.Typer(
     name="omnichat",

@@ -13,6 +13,7 @@ import typer
 
 from omnichat_async.cli import broadcasts
 from omnichat_async.cli.display import complain
+from omnichat_async.cli.exits import INTERRUPTED, UNDECIDED
 from omnichat_async.cli.fanout_display import fanout_display
 from omnichat_async.cli.running import run_until_interrupted
 from omnichat_async.cli.settings import DEFAULT_RATE
@@ -30,7 +31,6 @@ if TYPE_CHECKING:
 
 __all__ = ["app"]
 
-UNDECIDED, INTERRUPTED = 3, 130
 
 GLOBALS = "--sandbox, --token, --base-url, --rate and --json work here too: see omnichat --help."
 

@@ -11,6 +11,7 @@ from rich.console import Console
 from rich.table import Table
 
 from omnichat_async.cli.display import say
+from omnichat_async.cli.exits import INTERRUPTED
 from omnichat_async.cli.running import run_until_interrupted
 from omnichat_async.models.broadcasts import BroadcastType
 
@@ -23,7 +24,6 @@ if TYPE_CHECKING:
 
 __all__ = ["list_broadcasts", "recipients", "show"]
 
-INTERRUPTED = 130
 BRIEF = ("id", "status", "sent_at", "recipient_count", "success", "read", "clicked", "subject")
 PERSON = ("phone", "success", "sent_at", "read_at", "clicked_at", "responded_at", "error")
 

@@ -21,6 +21,7 @@ from rich.progress import (
 )
 from rich.table import Table
 
+from omnichat_async.cli.exits import FAILED, UNDECIDED, USAGE
 from omnichat_async.errors import (
     APIError,
     ConfigurationError,
@@ -36,9 +37,8 @@ if TYPE_CHECKING:
     from omnichat_async.jobs import Export, ExportReport, Progress
     from omnichat_async.jobs.planning import ExportPlan
 
-__all__ = ["EVENT_S", "FAILED", "UNDECIDED", "Display", "complain", "display_for", "say"]
+__all__ = ["EVENT_S", "Display", "complain", "display_for", "say"]
 
-FAILED, USAGE, UNDECIDED = 1, 2, 3
 
 OPTIONS = {
     "after": "--after",

@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 import attrs
 import typer
 
-from omnichat_async.cli.display import UNDECIDED, complain, display_for
+from omnichat_async.cli.display import complain, display_for
+from omnichat_async.cli.exits import INTERRUPTED, UNDECIDED
 from omnichat_async.cli.running import run_until_interrupted
 from omnichat_async.cli.settings import DEFAULT_RATE, known_platform
 from omnichat_async.cli.times import is_absolute, parse_time
@@ -34,7 +35,6 @@ if TYPE_CHECKING:
 
 __all__ = ["app", "plan_app"]
 
-INTERRUPTED = 130
 
 GLOBALS = "--sandbox, --token, --base-url, --rate and --json work here too: see omnichat --help."
 

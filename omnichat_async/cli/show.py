@@ -12,6 +12,7 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
+from omnichat_async.cli.exits import FAILED, INTERRUPTED
 from omnichat_async.cli.running import run_until_interrupted
 
 if TYPE_CHECKING:
@@ -23,7 +24,6 @@ if TYPE_CHECKING:
 
 __all__ = ["channels", "contacts", "templates"]
 
-FAILED, INTERRUPTED = 1, 130
 
 contacts = typer.Typer(help="Look up contacts.", no_args_is_help=True)
 

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from omnichat_async.cli.exits import INTERRUPTED
 from omnichat_async.cli.running import run_until_interrupted
 from omnichat_async.errors import ConfigurationError, InvalidRequest
 
@@ -20,7 +21,6 @@ if TYPE_CHECKING:
 
 __all__ = ["app"]
 
-INTERRUPTED = 130
 
 app = typer.Typer(help="Receive webhooks, and replay what is in an inbox.", no_args_is_help=True)
 

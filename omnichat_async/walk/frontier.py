@@ -21,6 +21,7 @@ from omnichat_async.errors import (
     RateLimited,
     ServerError,
 )
+from omnichat_async.loops import call_from_finalizer
 from omnichat_async.walk import rules
 from omnichat_async.walk.gate import Gate, Signal
 from omnichat_async.walk.leaf import Cut, Found, Leaf, Outcome, Stuck
@@ -142,15 +143,8 @@ class Frontier:
             await asyncio.wait(self._tasks)
 
     def abandon(self) -> None:
-        """Cancel from a finalizer, which may run in any thread and after the loop has ended."""
-        try:
-            here = asyncio.get_running_loop()
-        except RuntimeError:
-            here = None
-        if here is self._loop:
-            self.cancel()
-        elif not self._loop.is_closed():
-            self._loop.call_soon_threadsafe(self.cancel)
+        """Cancel from a finalizer."""
+        call_from_finalizer(self._loop, self.cancel)
 
     # ---- opening ranges ------------------------------------------------------------------------
 

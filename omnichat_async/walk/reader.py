@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from omnichat_async.calls import DEPTH, FAR
 from omnichat_async.walk import certificates, rules
 from omnichat_async.walk.leaf import Ask, Cut, Found, Reading, Stuck
 
@@ -22,8 +23,6 @@ if TYPE_CHECKING:
 __all__ = ["read_range"]
 
 SHORT_TRIES = 3
-FAR = 1_000_000
-"""So many pages on, there is none."""
 
 
 def read_range(window: Window | None, known: Known, kind: RowKind) -> Reading:
@@ -112,14 +111,14 @@ def _read_whole(window: Window, total: int | None, size: int, kind: RowKind) -> 
 def _read_crowd(window: Window, total: int | None, size: int, kind: RowKind) -> Reading:
     """Read a single millisecond that fills more than a page."""
     seen: list[Any] = []
-    if total is not None and total != rules.DEPTH:
+    if total is not None and total != DEPTH:
         found, seen = yield from certificates.union(window, total, size, kind)
         if found is not None:
             return found
     found, rows = yield from certificates.double(window, total, size, kind)
     if found is None and kind.key:
         pages = (total or len(rows)) // size + 1
-        if pages * size < rules.DEPTH:
+        if pages * size < DEPTH:
             found = yield from certificates.backward(window, pages, size, kind)
     reason = "more rows in one millisecond than a page holds, and they never held still"
     return found or Stuck(rows or seen, reason)

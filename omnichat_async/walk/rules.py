@@ -32,8 +32,6 @@ __all__ = [
     "usable_total",
 ]
 
-DEPTH = 10_000
-"""Where search engines stop counting."""
 MAX_PARTS = 64
 SAMPLES_PER_PART = 4
 _ROUND = 1_000
