@@ -9,6 +9,8 @@
             print(message.time, message.sender_name, message.message)
 """
 
+from typing import TYPE_CHECKING, Any
+
 from omnichat_async._version import __version__
 from omnichat_async.calls import Page
 from omnichat_async.client import OmnichatClient
@@ -33,9 +35,11 @@ from omnichat_async.errors import (
     Unauthorized,
 )
 from omnichat_async.limits import RateLimiter
-from omnichat_async.paging import Listing
 from omnichat_async.retries import RetryPolicy
 from omnichat_async.windows import Checkpoint, Window
+
+if TYPE_CHECKING:
+    from omnichat_async.paging import Listing
 
 __all__ = [
     "APIError",
@@ -65,3 +69,11 @@ __all__ = [
     "Window",
     "__version__",
 ]
+
+
+def __getattr__(name: str) -> Any:
+    if name == "Listing":  # a program names it for its types, if at all
+        from omnichat_async.paging import Listing  # noqa: PLC0415
+
+        return Listing
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

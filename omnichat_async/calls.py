@@ -146,12 +146,12 @@ class Call(Generic[T]):
         path = self.path
         for name, value in self.path_params.items():
             path = path.replace("{" + name + "}", encode_segment(name, value))
-        query = "&".join(
-            f"{_encode(name, name)}={_encode(name, _in_query(name, value))}"
+        query = [
+            f"{_encode(name, name)}={_in_query(name, value)}"
             for name, value in self.params.items()
             if value is not None
-        )
-        return f"{path}?{query}" if query else path
+        ]
+        return f"{path}?{'&'.join(query)}" if query else path
 
 
 def encode_segment(name: str, value: str) -> str:
@@ -165,12 +165,14 @@ def encode_segment(name: str, value: str) -> str:
 
 
 def _in_query(name: str, value: object) -> str:
+    if type(value) is int:  # a page's query is made for every page
+        return repr(value)
     if isinstance(value, str):
-        return str.__str__(value)  # str() of an enum's member may be its name
+        return _encode(name, str.__str__(value))  # str() of an enum's member may be its name
     if isinstance(value, bool):
         return "true" if value else "false"
     if isinstance(value, int) or (isinstance(value, float) and math.isfinite(value)):
-        return repr(value + 0)
+        return _encode(name, repr(value + 0))
     raise InvalidRequest(name, "must be text, a number, true or false", type(value).__name__)
 
 

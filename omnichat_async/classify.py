@@ -113,23 +113,33 @@ class Reply:
     """An HTTP answer, fully read.
 
     `headers` has lower-case names; `whole` is False if the connection broke before the end of
-    the body. `parsed` is the body as JSON where `is_json`, otherwise None.
+    the body. `parsed` is the body as JSON where `is_json`, otherwise None. It is parsed when it
+    is first looked at, because parsed pages that wait to be used take several times the memory.
     """
 
     status: int
     headers: Mapping[str, str]
     body: bytes
     whole: bool = True
-    parsed: Any = attrs.field(init=False, default=None)
-    is_json: bool = attrs.field(init=False, default=False)
+    _read: tuple[bool, Any] | None = attrs.field(init=False, default=None, eq=False, repr=False)
 
-    def __attrs_post_init__(self) -> None:
-        if self.body:
+    @property
+    def is_json(self) -> bool:
+        """Whether the body is JSON."""
+        return self._reading()[0]
+
+    @property
+    def parsed(self) -> Any:
+        """The body as JSON, or None where it is not."""
+        return self._reading()[1]
+
+    def _reading(self) -> tuple[bool, Any]:
+        if self._read is None:
             try:
-                self.parsed = loads(self.body)
+                self._read = (True, loads(self.body)) if self.body else (False, None)
             except ValueError:
-                return
-            self.is_json = True
+                self._read = (False, None)
+        return self._read
 
     @property
     def retry_after(self) -> float | None:

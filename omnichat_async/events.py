@@ -46,7 +46,8 @@ class Finished:
     """The call is over after `attempts` attempts and `seconds` in all.
 
     `status` is the last HTTP status (None if there was no answer), `error` the name of the
-    error's class, or None after a success.
+    error's class, or None after a success. A page of a listing is read when it is handed out, so
+    that one which cannot be read is no error here.
     """
 
     call: str

@@ -112,8 +112,10 @@ class AdaptiveRate:
 
     def at(self, now: float) -> float:
         """The rate at `now`, in requests/s; `now` may lie ahead."""
+        if self._cut_to >= self.full:
+            return self._cut_to
         grown_for = now - self._grows_from
-        if self._cut_to >= self.full or grown_for <= 0:
+        if grown_for <= 0:
             return self._cut_to
         fast = self.full * _FAST_GROWTH
         to_knee = max(0.0, (self._knee - self._cut_to) / fast)
@@ -258,10 +260,13 @@ class RateLimiter:
         if instead_of is not None:
             self._granted -= 1
             self._voided += 1
-        if not len(self._lanes) and not self._dispatching() and self._token_ready():
-            await self._bucket.acquire(self._cost())
-            self._granted += 1
-            return Permit(self._now())
+        if not self._dispatching() and not len(self._lanes):
+            now = self._now()
+            cost = self._cost(now)
+            if cost <= 1 and now >= self._adaptive.paused_until and self._bucket.has_capacity(cost):
+                await self._bucket.acquire(cost)  # which does not wait now
+                self._granted += 1
+                return Permit(now)
         if instead_of is None:
             self._refuse_hopeless(lane, deadline)
         return await self._queue(lane, again=instead_of is not None)
@@ -283,12 +288,17 @@ class RateLimiter:
         """The rate now, in requests/s; infinite without a limit."""
         return self._adaptive.at(self._now()) if self._loop is not None else self.rate
 
+    @property
+    def waiting(self) -> int:
+        """How many callers wait for leave now."""
+        return len(self._lanes) if self._loop is not None else 0
+
     def stats(self) -> LimiterStats:
         """A snapshot of what happened so far."""
         now = self._now() if self._loop is not None else 0.0
         return LimiterStats(
             granted=self._granted,
-            waiting=len(self._lanes) if self._loop is not None else 0,
+            waiting=self.waiting,
             rate=self.current_rate(),
             paused_s=max(0.0, self._adaptive.paused_until - now),
             refused=self._refused,
@@ -322,19 +332,11 @@ class RateLimiter:
         # Without a limit nothing is ever charged, but aiolimiter still needs a finite rate.
         self._bucket = AsyncLimiter(self.capacity, self.capacity / min(self.rate, 1e9))
 
-    def _cost(self) -> float:
+    def _cost(self, now: float) -> float:
         """Tokens for one request: more than one while a refusal has slowed us down."""
         if self.rate == math.inf:
             return 0.0
-        return self.rate / self._adaptive.at(self._now())
-
-    def _token_ready(self) -> bool:
-        cost = self._cost()
-        return (
-            cost <= 1
-            and self._now() >= self._adaptive.paused_until
-            and self._bucket.has_capacity(cost)
-        )
+        return self.rate / self._adaptive.at(now)
 
     def _refuse_hopeless(self, lane: Lane, deadline: float | None) -> None:
         if deadline is None:
@@ -397,7 +399,7 @@ class RateLimiter:
         while len(self._lanes):
             await self._wait_for_pause()
             paused_until = self._adaptive.paused_until
-            for piece in pieces(self._cost()):
+            for piece in pieces(self._cost(self._now())):
                 await self._bucket.acquire(piece)
             if self._adaptive.paused_until > paused_until or not self._grant():
                 self._voided += 1

@@ -126,11 +126,30 @@ with warnings.catch_warnings():
         on_backoff=_announce,
         logger=None,
     )
-    async def persist(law: Law, attempt: Callable[[], Awaitable[Reply]]) -> Reply:
-        """Make attempts until one succeeds or `law` gives up, which raises the last Failure."""
-        law.attempts += 1
-        try:
-            return await attempt()
-        except Failure as failure:
-            failure.wait = law.decide(failure)
+    async def _go_on(
+        law: Law, attempt: Callable[[], Awaitable[Reply]], failed: list[Failure]
+    ) -> Reply:
+        """Take over after a first attempt: backoff hears how that failed, and then makes more."""
+        if failed:
+            raise failed.pop()
+        return await _once(law, attempt)
+
+
+async def _once(law: Law, attempt: Callable[[], Awaitable[Reply]]) -> Reply:
+    law.attempts += 1
+    try:
+        return await attempt()
+    except Failure as failure:
+        failure.wait = law.decide(failure)
+        raise
+
+
+async def persist(law: Law, attempt: Callable[[], Awaitable[Reply]]) -> Reply:
+    """Make attempts until one succeeds or `law` gives up, which raises the last Failure."""
+    try:
+        return await _once(law, attempt)  # nearly always the only one, and without backoff's cost
+    except Failure as failure:
+        if failure.wait is None:
             raise
+        failed = [failure]
+    return await _go_on(law, attempt, failed)

@@ -76,6 +76,16 @@ class Session:
 
     async def execute(self, call: Call[T], options: Options) -> T:
         """Send `call` until it succeeds or its policy gives up, and decode the answer."""
+        return await self._perform(call, options, _decode)
+
+    async def fetch(self, call: Call[T], options: Options) -> Callable[[], T]:
+        """The same, but the answer is decoded when the result is called: an answer that has to
+        wait for its turn takes least memory as it came, and is in the cache when it is read."""
+        return await self._perform(call, options, partial(partial, _decode))
+
+    async def _perform(
+        self, call: Call[Any], options: Options, read: Callable[[Call[Any], Reply], T]
+    ) -> T:
         loop = asyncio.get_running_loop()
         start = loop.time()
         deadline = math.inf if options.timeout is None else start + options.timeout
@@ -106,7 +116,7 @@ class Session:
             return reply
 
         try:
-            return _decode(call, await persist(law, attempt))
+            return read(call, await persist(law, attempt))
         except Failure as failure:
             if failure.phase is Phase.NOT_SENT and unsettled is not None:
                 # The last attempt never left, but an earlier one did.
@@ -166,6 +176,8 @@ class Session:
             self._tell(Retrying(call=label, attempt=law.attempts, wait=wait, reason=reason))
 
     def _finished(self, law: Law, seconds: float, reply: Reply | None, outcome: str | None) -> None:
+        if not (self._hooks or log.isEnabledFor(logging.DEBUG)):
+            return
         status = None if reply is None else reply.status
         log.debug(
             "%s: %s after %d attempts, %.3f s",

@@ -102,14 +102,14 @@ class Attempt:
 
     async def take_permit(self) -> None:
         """Wait for the rate limit's leave."""
-        loop = asyncio.get_running_loop()
-        start = loop.time()
+        clock = asyncio.get_running_loop().time
+        start = clock() if self._on_start is not None else 0.0
         try:
             self._permit = await self._limiter.acquire(lane=self.lane, deadline=self._deadline)
         except QueueTooLong as error:
             raise Failure(Phase.NOT_SENT, str(error), transient=False) from None
         if self._on_start is not None:
-            self._on_start(loop.time() - start)
+            self._on_start(clock() - start)
 
     async def renew_permit(self) -> None:
         """A connection is in hand. If opening it took long, pay again."""

@@ -33,8 +33,10 @@ def to_ms(field: str, value: datetime | int) -> int:
     """Epoch milliseconds of an aware datetime, or of an int that already is one.
 
     A fraction of a millisecond is rounded up: for an inclusive start and for an exclusive end
-    alike that keeps exactly the rows the datetime asked for.
+    alike that keeps exactly the rows the datetime asked for. An int that is a moment of January
+    1970, and epoch seconds of these years, is refused.
     """
+    is_number = not isinstance(value, datetime)
     if isinstance(value, datetime):
         if value.utcoffset() is None:
             raise InvalidRequest(
@@ -56,6 +58,14 @@ def to_ms(field: str, value: datetime | int) -> int:
             "must be epoch milliseconds before the year 10000: micro- and nanoseconds look like "
             "more, divide them",
             "more",
+        )
+    if is_number and value in _LIKE_SECONDS:
+        meant = EPOCH + timedelta(seconds=value)
+        raise InvalidRequest(
+            field,
+            f"must be epoch milliseconds, and such numbers look like seconds: {value * 1000} is "
+            f"{meant:%Y-%m-%d %H:%M:%S} UTC",
+            f"{value}, a moment of January 1970",
         )
     return value
 
@@ -82,13 +92,11 @@ def whole_range(
     after: datetime | int, before: datetime | int, names: tuple[str, str] = ("after", "before")
 ) -> Window:
     """The range a caller asked for, refused if it is empty or turned round."""
-    window = Window(to_ms(names[0], after), to_ms(names[1], before))
-    if window.after in _LIKE_SECONDS and window.before in _LIKE_SECONDS:
-        raise InvalidRequest(
-            ", ".join(names),
-            "must be epoch milliseconds, and these look like seconds: multiply by 1000",
-            f"{window.after} and {window.before}, days of January 1970",
-        )
+    return in_order(Window(to_ms(names[0], after), to_ms(names[1], before)), names)
+
+
+def in_order(window: Window, names: tuple[str, str] = ("after", "before")) -> Window:
+    """`window`, refused if it is empty or turned round."""
     if window.after >= window.before:
         raise InvalidRequest(
             names[0],

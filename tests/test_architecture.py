@@ -208,6 +208,19 @@ def test_aiohttp_is_imported_when_a_client_is_entered_and_not_before() -> None:
     assert run(code).splitlines() == [before, "True"]
 
 
+def test_what_a_client_does_not_need_is_imported_when_it_is_asked_for() -> None:
+    code = (
+        f"import sys, {PACKAGE}\n"
+        f"{PACKAGE}.OmnichatClient('t')\n"
+        f"print('{PACKAGE}.paging' in sys.modules)\n"
+        f"print({PACKAGE}.Listing.__name__)\n"
+        f"try: {PACKAGE}.Lister\n"
+        "except AttributeError as error: print(error)"
+    )
+    missing = f"module '{PACKAGE}' has no attribute 'Lister'"
+    assert run(code).splitlines() == ["False", "Listing", missing]
+
+
 def test_an_import_warns_of_nothing_and_prints_nothing() -> None:
     assert run(f"import {PACKAGE}", "-W", "error") == ""
 

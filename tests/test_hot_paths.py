@@ -12,8 +12,18 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from omnichat_async import OmnichatClient, RateLimiter
-from omnichat_async.codec import answers, decode_page, explain, rules, structure, times
+from omnichat_async import OmnichatClient, RateLimiter, classify
+from omnichat_async.codec import (
+    answers,
+    decode_page,
+    explain,
+    generate,
+    rules,
+    structure,
+    text,
+    times,
+)
+from omnichat_async.events import Finished
 from omnichat_async.models import Channel, Contact, Message, Model, NamedChannel, Platform
 from omnichat_async.models.base import local
 from omnichat_async.sandbox import Sandbox
@@ -22,6 +32,8 @@ from omnichat_async.windows import EPOCH, MILLISECOND
 if TYPE_CHECKING:
     from collections.abc import Coroutine, Generator
     from datetime import datetime
+
+    from omnichat_async.events import Event
 
 LINE = {"platform": "line", "channelId": "1"}
 
@@ -49,7 +61,7 @@ def test_the_detailed_pass_runs_once_for_each_odd_row_and_never_for_a_good_one(
     assert [row.id for row in page] == [str(n) for n in range(99) if n not in {17, 18}]
 
 
-def test_rows_around_an_odd_one_are_read_once() -> None:
+def test_rows_around_an_odd_one_are_read_once(monkeypatch: pytest.MonkeyPatch) -> None:
     reads: list[int] = []
     real = times.from_ms
 
@@ -57,16 +69,45 @@ def test_rows_around_an_odd_one_are_read_once() -> None:
         reads.append(ms)
         return real(ms)
 
+    monkeypatch.setattr(rules, "from_ms", counted)
+    monkeypatch.setattr(rules, "_generated", {})
     rows = [{"id": "a", "time": n} for n in range(10)] + [{"id": 5}] + [{"id": "b", "time": 99}]
-    names = rules.rows_hook(Message).__globals__
-    place = next(name for name, value in names.items() if value is real)
-    try:
-        names[place] = counted
-        page = decode_page(Message, rows)
-    finally:
-        names[place] = real
+    page = decode_page(Message, rows)
     assert (len(page), list(page.rejected)) == (11, [10])
     assert reads == [*range(10), 99]
+
+
+def test_rows_with_other_keys_are_read_as_each_by_itself(monkeypatch: pytest.MonkeyPatch) -> None:
+    optional = ["roomId", "senderName", "message", "mediaUrl", "bsuid", "new", "newer"]
+    kinds = [
+        {"id": str(n)} | {key: str(n) for bit, key in enumerate(optional) if n >> bit & 1}
+        for n in range(128)
+    ]
+    runs = [row for each in kinds for row in [each] * 12]
+    mixed = [row for each in kinds for row in (each, kinds[7], dict(reversed(each.items())))]
+    monkeypatch.setattr(rules, "_generated", {})
+    read = rules.rows_hook(Message)
+    for rows in (mixed, runs, mixed):
+        assert read(rows) == [structure(Message, row) for row in rows]
+    readers = rules._generated[Message]._readers
+    assert len(readers) == generate._MOST_SHAPES  # more than that could be made up without end
+    odds: list[Any] = [None, 5, [], {}, {"roomId": "a", "message": "b"}, {"id": "a", "message": 5}]
+    for odd in odds:
+        for rows in (mixed, runs):
+            assert len(read([*rows, odd, *rows])) == len(rows)
+
+
+def test_few_rows_get_no_code_of_their_own(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(rules, "_generated", {})
+    page = decode_page(Message, [{"id": "a", "message": "b"}] * (generate._RUN - 1))
+    assert len(page) == generate._RUN - 1
+    assert rules._generated[Message]._readers == {}
+
+
+def test_as_many_other_keys_are_other_keys() -> None:
+    rows: list[Any] = [{"id": "a", "new": "b"}] * 12 + [{"id": "c", "message": "d"}] * 12
+    for order in (rows, rows[::-1], rows * 2):
+        assert decode_page(Message, order).items == [structure(Message, row) for row in order]
 
 
 def test_equal_channels_that_follow_each_other_are_one_object() -> None:
@@ -80,6 +121,16 @@ def test_equal_channels_that_follow_each_other_are_one_object() -> None:
         Channel(platform=Platform.LINE, channel_id="1"),
         None,
     ]
+
+
+def test_a_channel_changed_after_it_was_read_is_no_other_ones_equal() -> None:
+    mine = dict(LINE)
+    first = structure(Message, {"id": "a", "channel": mine}).channel
+    mine["channelId"] = "2"
+    second = structure(Message, {"id": "b", "channel": {**LINE, "channelId": "2"}}).channel
+    assert first is not None
+    assert second is not None
+    assert (first.channel_id, second.channel_id) == ("1", "2")
 
 
 def test_channels_with_unknown_fields_are_not_shared() -> None:
@@ -149,6 +200,10 @@ def test_a_class_with_rules_of_its_own_is_made_by_its_own_init() -> None:
     with pytest.raises(ValueError, match="count"):
         structure(Careful, {"id": "a", "count": -1})
     assert [row.id for row in decode_page(Careful, [{"id": "b "}, {"id": 5}])] == ["b"]
+    many = decode_page(Careful, [{"id": f" {n} ", "count": n} for n in range(12)])
+    assert [(row.id, row.count, row.seen, row.made_here) for row in many] == [
+        (str(n), n, ["post-init"], 7) for n in range(12)
+    ]
 
 
 @given(st.integers(times.FIRST_MS, times.LAST_MS))
@@ -225,3 +280,41 @@ def test_no_row_waits_and_none_has_a_task() -> None:
     assert count == ROWS
     assert 1 <= waited <= PAGES
     assert PAGES <= tasks <= 4 * PAGES
+
+
+def test_a_page_asked_for_ahead_is_read_in_its_turn(monkeypatch: pytest.MonkeyPatch) -> None:
+    parsed: list[int] = []
+    real = text.loads
+
+    def counted(body: bytes) -> Any:
+        parsed.append(len(body))
+        return real(body)
+
+    monkeypatch.setattr(classify, "loads", counted)
+    finished: list[Event] = []
+
+    def hook(event: Event) -> None:
+        if isinstance(event, Finished):
+            finished.append(event)
+
+    async def main() -> None:
+        async with (
+            Sandbox(rows=ROWS, limit=None, start_ms=END - WEEK, end_ms=END) as sandbox,
+            OmnichatClient(
+                sandbox.token,
+                base_url=sandbox.url,
+                limiter=RateLimiter(limit=None),
+                hooks=[hook],
+            ) as client,
+        ):
+            pages = client.messages.list(
+                platform="line", after=END - WEEK, before=END, concurrency=5
+            ).pages()
+            for number in range(1, 6):
+                await anext(pages)
+                while len(finished) < number + 5:  # the pages after it have come
+                    await asyncio.sleep(0)
+                assert len(parsed) == number
+            await pages.aclose()
+
+    asyncio.run(main())

@@ -27,20 +27,18 @@ from omnichat_async.errors import (
     ServerError,
     Unauthorized,
 )
-from omnichat_async.paging import (
+from omnichat_async.paging import Listing, ListQuery, Source, suggested_concurrency
+from omnichat_async.paging.rules import (
     DEFAULT_CONCURRENCY,
     MAX_CONCURRENCY,
-    Listing,
-    ListQuery,
-    Source,
     is_last,
     is_past_end,
     same_rows,
-    suggested_concurrency,
     true_size,
 )
 from omnichat_async.windows import Window
 from tests.support.clock import assert_nothing_left, run_virtual
+from tests.support.pages import unread
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -80,7 +78,7 @@ class Api:
         """A listing that reads from here."""
         query: ListQuery[Row] = ListQuery(path="/rows", model=None, window=window)
         source: Source[Row] = Source(
-            fetch=self.fetch, fetch_now=self.fetch_now, concurrency=lambda: at_once
+            fetch=unread(self.fetch), fetch_now=self.fetch_now, concurrency=lambda: at_once
         )
         return Listing(query, source, **options)
 
@@ -644,7 +642,7 @@ def test_the_concurrency_of_the_source_is_asked_anew_for_each_page() -> None:
     async def main() -> None:
         query: ListQuery[Row] = ListQuery(path="/rows", model=None, window=whole(1))
         source: Source[Row] = Source(
-            fetch=api.fetch, fetch_now=api.fetch_now, concurrency=lambda: wanted[0]
+            fetch=unread(api.fetch), fetch_now=api.fetch_now, concurrency=lambda: wanted[0]
         )
         pages = Listing(query, source).pages()
         await first_pages(pages, 5)

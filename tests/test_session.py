@@ -313,6 +313,21 @@ def _as_if_never_paused(client: OmnichatClient) -> OmnichatClient:
     return client
 
 
+@ALL
+def test_time_that_runs_out_after_a_refusal_is_told_as_the_refusal(call: Call[Any]) -> None:
+    async def main() -> None:
+        # The next token comes in two seconds.
+        async with served([refused(Retry_After="0"), OK], limiter=RateLimiter(0.5)) as (
+            server,
+            client,
+        ):
+            error = await failure_of(client.with_options(timeout=0.3), call)
+            assert isinstance(error, RateLimited)
+            assert (error.attempts, len(server.requests)) == (2, 1)
+
+    run(main())
+
+
 @HARMLESS
 def test_a_failing_server_may_ask_for_a_wait_too(call: Call[Any]) -> None:
     async def main() -> None:

@@ -34,6 +34,7 @@ from tests.support.moving import (
     Population,
     office_hours,
 )
+from tests.support.pages import unread
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -177,7 +178,7 @@ class FixedApi:
             path="/rows", model=None, window=self.window, kind=self.kind
         )
         source: Source[Any] = Source(
-            fetch=self.fetch,
+            fetch=unread(self.fetch),
             fetch_now=self.fetch,
             concurrency=lambda: 4,
             server_now=lambda: float(START_MS + 400 * DAY_MS),

@@ -292,8 +292,12 @@ def test_a_fingerprint_is_the_same_in_the_next_version() -> None:
 
 
 def test_a_range_in_epoch_seconds_is_told_from_one_in_milliseconds() -> None:
-    with pytest.raises(InvalidRequest, match="look like seconds"):
-        whole_range(1_795_284_363, 1_795_370_763)
+    seconds, ms = (1_795_284_363, 1_795_370_763), (1_795_284_363_000, 1_795_370_763_000)
+    for after, before in (seconds, (seconds[0], ms[1]), (ms[0], seconds[1]), (0, seconds[1])):
+        with pytest.raises(InvalidRequest, match="look like seconds: 1795"):
+            whole_range(after, before)
+    first, second = (datetime(1970, 1, day, tzinfo=UTC) for day in (21, 22))
+    assert whole_range(first, second) == Window(20 * DAY_MS, 21 * DAY_MS)
     assert whole_range(0, 4 * WEEK_MS) == Window(0, 4 * WEEK_MS)
     assert whole_range(1_795_284_363_000, 1_795_370_763_000).after == 1_795_284_363_000
 

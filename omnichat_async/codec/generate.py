@@ -1,22 +1,26 @@
 """Code for one model: straight lines that read its fields, with no call where none is needed.
 
 A page holds a hundred rows of fifteen fields, so a call per field would cost more than all the
-rest of the walk. For ``room_id: str | None`` this writes ::
+rest of the walk. Rows of a page have the same keys, so that all their values can be taken at
+once; for keys ``id`` and ``roomId``, and a field ``room_id: str | None``, this writes ::
 
-    x = get('roomId')
-    if x is None:
-        if 'roomId' not in value: missing += 1
-        made.room_id = None
-    elif type(x) is str: made.room_id = x
-    else: made.room_id = hook_3(x, type_3)
+    for value in rows:
+        ...
+        (x_0, x_3) = pick(value)
+        ...
+        if type(x_3) is str or x_3 is None: made.room_id = x_3
+        else: made.room_id = hook_3(x_3, type_3)
 
-The test in the middle knows the common case only. Whatever else a value may be is decided where
-the rules are: by the hook of the field's type, which refuses what does not fit.
+The test knows the common case only. Whatever else a value may be is decided where the rules are:
+by the hook of the field's type, which refuses what does not fit. For single objects, and for
+rows with ever other keys, there is code that looks for each key by itself.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from functools import cached_property
+from operator import itemgetter
 from typing import Any, TypeAlias, get_type_hints
 
 import attrs
@@ -24,33 +28,22 @@ import attrs
 from omnichat_async.codec.misfits import Mismatch
 from omnichat_async.models.base import Model, is_frozen, wire_name
 
-__all__ = ["Hook", "Inline", "ModelHooks", "generated_hooks", "known_names"]
+__all__ = ["Hook", "Inline", "ModelHooks", "Writer", "known_names"]
 
 Hook: TypeAlias = Callable[[Any, Any], Any]
+Reader: TypeAlias = Callable[[list[Any], Callable[[Any], None]], None]
+"""Reads rows and hands on the objects: up to one with other keys, or it raises at one that does
+not fit."""
 
 
 @attrs.frozen
 class Inline:
-    """The common case of a type, as Python expressions over the value ``x``: how to know it and
-    what it becomes. ``{it}`` in them stands for `it`, an object that they need. `shared` means
-    that rows in a row have equal values, which become one object."""
+    """The common case of a type, as Python expressions over the value ``{x}``: how to know it and
+    what it becomes. ``{it}`` in them stands for `it`, an object that they need."""
 
-    test: str = ""
-    result: str = "x"
+    test: str
+    result: str = "{x}"
     it: Any = None
-    shared: bool = False
-
-
-@attrs.frozen
-class ModelHooks:
-    """How to read a model from a parsed object, and how to read those in a list: all of them, or
-    all up to the first that does not fit."""
-
-    one: Hook
-    all: Callable[[list[Any]], list[Any]]
-
-
-_INDENTS = ("    ", "            ")
 
 
 def wire_fields(cls: type[Any]) -> list[attrs.Attribute[Any]]:
@@ -67,67 +60,208 @@ def known_names(cls: type[Any]) -> frozenset[str]:
     return frozenset(map(wire_name, wire_fields(cls)))
 
 
-def generated_hooks(
-    cls: type[Model],
-    hook_for: Callable[[Any], Hook],
-    inline_for: Callable[[Any], Inline | None],
-) -> ModelHooks:
-    """Write and compile the hooks of a model."""
-    names: dict[str, Any] = {
-        "cls": cls,
-        "new": object.__new__,
-        "put": object.__setattr__,
-        "known": known_names(cls),
-        "Mismatch": Mismatch,
-        "MISSING": object(),
-    }
-    lines = list(_lines(cls, hook_for, inline_for, names))
-    once, each_row = ("".join(f"\n{indent}{line}" for line in lines) for indent in _INDENTS)
-    nothing_yet = "".join(f"{name} = " for name in names if name.startswith("last_")) + "_ = None"
-    source = f"""
-def one(value, _):
-    {nothing_yet}{once}
-    return made
-
-def all_of(rows):
-    made_all = []
-    {nothing_yet}
-    try:
-        for value in rows:{each_row}
-            made_all.append(made)
-    except (Mismatch, KeyError): pass
-    return made_all
-"""
-    code = compile(source, f"<reads {cls.__module__}.{cls.__qualname__}>", "exec")
-    exec(code, names)  # noqa: S102 - nothing in it comes from outside; attrs and cattrs do the same
-    return ModelHooks(names["one"], names["all_of"])
+_MOST_SHAPES = 64
+"""Sets of keys that get code of their own, for each model: a server may think of ever new ones."""
+_RUN = 10
+"""Rows in a row with the same keys that are worth it."""
 
 
-def _lines(
-    cls: type[Model],
-    hook_for: Callable[[Any], Hook],
-    inline_for: Callable[[Any], Inline | None],
-    names: dict[str, Any],
-) -> Iterator[str]:
-    hints = get_type_hints(cls, include_extras=True)
-    fields = wire_fields(cls)
-    through_init = _needs_init(cls)
-    store = _pass if through_init else _put if is_frozen(cls) else _set
-    yield "if type(value) is not dict: raise Mismatch('an object', value)"
-    yield "given = {}" if through_init else "made = new(cls)"
-    yield "get = value.get"
-    yield "missing = 0"
-    for index, field in enumerate(attrs.fields(cls)):
-        if field in fields:
-            tp = hints[field.name]
-            names[f"type_{index}"], names[f"hook_{index}"] = tp, hook_for(tp)
-            yield from _field_lines(index, field, store, inline_for(tp), names)
-        elif field.name != "extra" and not through_init:
-            yield store(field.name, _default(index, field, names))
-    yield f"if len(value) + missing != {len(fields)}:"
-    yield "    " + store("extra", "{key: value[key] for key in value if key not in known}")
-    if through_init:
-        yield "made = cls(**given)"
+class ModelHooks:
+    """How to read a model. Its code is written and compiled when it is first needed."""
+
+    def __init__(self, writer: Writer) -> None:
+        self._writer = writer
+        self._readers: dict[frozenset[str], Reader] = {}
+        self._latest: Reader = _none
+
+    @cached_property
+    def one(self) -> Hook:
+        """Reads one object."""
+        hook: Hook = self._writer.compiled("one", self._writer.reads_one())
+        return hook
+
+    def all(self, rows: list[Any]) -> list[Any]:
+        """Read the objects in a list: all of them, or all up to the first that does not fit."""
+        made: list[Any] = []
+        try:
+            while (done := len(made)) < len(rows):
+                self._latest(rows[done:] if done else rows, made.append)
+                if len(made) > done:
+                    continue
+                reader = self._reader_for(rows[done : done + _RUN])
+                if reader is None:
+                    made.append(self.one(rows[done], None))
+                else:
+                    self._latest = reader
+        except (Mismatch, KeyError):
+            pass
+        return made
+
+    def _reader_for(self, rows: list[Any]) -> Reader | None:
+        """The code for rows with the keys of the first one, if they get any."""
+        if type(rows[0]) is not dict:
+            return None
+        keys = frozenset(rows[0])
+        found = self._readers.get(keys)
+        if found is None and self._are_worth_it(rows, keys):
+            lines = self._writer.reads_rows(keys)
+            found = self._readers[keys] = self._writer.compiled("rows_of", lines)
+        return found
+
+    def _are_worth_it(self, rows: list[Any], keys: frozenset[str]) -> bool:
+        return (
+            len(rows) == _RUN
+            and len(self._readers) < _MOST_SHAPES
+            and self._writer.can_pick(keys)
+            and all(type(row) is dict and row.keys() == keys for row in rows)
+        )
+
+
+def _none(rows: list[Any], add: Callable[[Any], None]) -> None:
+    """Reads no rows: what comes first has other keys."""
+
+
+class Writer:
+    """Writes the code of one model."""
+
+    def __init__(
+        self,
+        cls: type[Model],
+        hook_for: Callable[[Any], Hook],
+        inline_for: Callable[[Any], Inline | None],
+    ) -> None:
+        hints = get_type_hints(cls, include_extras=True)
+        on_wire = wire_fields(cls)
+        self._cls = cls
+        self._fields = [
+            (index, field, field in on_wire)
+            for index, field in enumerate(attrs.fields(cls))
+            if field.name != "extra"
+        ]
+        self._known = known_names(cls)
+        self._through_init = _needs_init(cls)
+        self._store = _pass if self._through_init else _put if is_frozen(cls) else _set
+        self._inline: dict[int, Inline | None] = {}
+        self._names: dict[str, Any] = {
+            "cls": cls,
+            "new": object.__new__,
+            "put": object.__setattr__,
+            "known": self._known,
+            "Mismatch": Mismatch,
+            "MISSING": object(),
+        }
+        for index, field, wired in self._fields:
+            if wired:
+                tp = hints[field.name]
+                inline = self._inline[index] = inline_for(tp)
+                self._names[f"type_{index}"], self._names[f"hook_{index}"] = tp, hook_for(tp)
+                self._names[f"it_{index}"] = inline and inline.it
+
+    def compiled(self, name: str, lines: Iterator[str]) -> Any:
+        """The function that `lines` define."""
+        title = f"<reads {self._cls.__module__}.{self._cls.__qualname__}>"
+        code = compile("\n".join(lines), title, "exec")
+        names = self._names.copy()
+        exec(code, names)  # noqa: S102 - nothing in it comes from outside; attrs and cattrs do the same
+        return names[name]
+
+    def can_pick(self, keys: frozenset[str]) -> bool:
+        """Whether rows with these keys have all that is required, and enough to pick at once."""
+        needed = {
+            wire_name(field)
+            for _, field, wired in self._fields
+            if wired and field.default is attrs.NOTHING
+        }
+        return needed <= keys and len(self._known & keys) > 1
+
+    def reads_one(self) -> Iterator[str]:
+        """Code that reads one object, whatever keys it has."""
+        yield "def one(value, _):"
+        yield "    if type(value) is not dict: raise Mismatch('an object', value)"
+        yield "    given = {}" if self._through_init else "    made = new(cls)"
+        yield "    missing = 0"
+        for index, field, wired in self._fields:
+            if wired:
+                yield from _indented(self._looked_up(index, field))
+            elif not self._through_init:
+                yield "    " + self._store(field.name, self._default(index, field))
+        yield f"    if len(value) + missing != {len(self._known)}: {self._extra()}"
+        yield "    return cls(**given)" if self._through_init else "    return made"
+
+    def _looked_up(self, index: int, field: attrs.Attribute[Any]) -> Iterator[str]:
+        key, then = repr(wire_name(field)), "if"
+        if field.default is attrs.NOTHING:
+            yield f"x = value[{key}]"
+        else:
+            yield f"x = value.get({key}, MISSING)"
+            yield "if x is MISSING:"
+            yield "    missing += 1"
+            yield "    " + self._store(field.name, self._default(index, field))
+            then = "elif"
+        yield from self._value(index, field, "x", then)
+
+    def reads_rows(self, keys: frozenset[str]) -> Iterator[str]:
+        """Code that reads rows with exactly these keys, up to one with others."""
+        present = [
+            (index, field)
+            for index, field, wired in self._fields
+            if wired and wire_name(field) in keys
+        ]
+        unknown = sorted(keys - self._known)
+        # The unknown ones too: with as many keys and all of these, a row has no others.
+        self._names["pick"] = itemgetter(*(wire_name(field) for _, field in present), *unknown)
+        picked = [f"x_{index}" for index, _ in present] + ["*_"] * bool(unknown)
+        yield "def rows_of(rows, add):"
+        yield "    for value in rows:"
+        yield f"        if type(value) is not dict or len(value) != {len(keys)}: return"
+        yield f"        try: ({', '.join(picked)}) = pick(value)"
+        yield "        except KeyError: return"
+        yield "        given = {}" if self._through_init else "        made = new(cls)"
+        for index, field, _ in self._fields:
+            if (index, field) in present:
+                yield from _indented(self._value(index, field, f"x_{index}", "if"), 2)
+            elif not self._through_init:
+                yield "        " + self._store(field.name, self._default(index, field))
+        if unknown:
+            yield "        " + self._extra()
+        yield "        add(cls(**given))" if self._through_init else "        add(made)"
+
+    def _value(self, index: int, field: attrs.Attribute[Any], x: str, then: str) -> Iterator[str]:
+        """Lines that keep a value that is there."""
+        inline, read = self._inline[index], f"hook_{index}({x}, type_{index})"
+        test, result = "", x
+        if inline is not None:
+            test, result = (
+                each.format(x=x, it=f"it_{index}") for each in (inline.test, inline.result)
+            )
+        # A hook may have a word to say about null, but only where null is not the default.
+        if field.default is None and (result == x or not test):
+            test = f"{test} or {x} is None" if test else f"{x} is None"
+        elif field.default is None:
+            yield f"{then} {x} is None: {self._store(field.name, 'None')}"
+            then = "elif"
+        if test:
+            yield f"{then} {test}: {self._store(field.name, result)}"
+            then = "elif"
+        read = self._store(field.name, read)
+        yield read if then == "if" else f"else: {read}"
+
+    def _extra(self) -> str:
+        return self._store("extra", "{key: value[key] for key in value if key not in known}")
+
+    def _default(self, index: int, field: attrs.Attribute[Any]) -> str:
+        """An expression that makes the default of a field."""
+        if field.default is None:
+            return "None"
+        factory = getattr(field.default, "factory", None)
+        if factory is list:
+            return "[]"
+        self._names[f"default_{index}"] = field.default if factory is None else factory
+        return f"default_{index}" if factory is None else f"default_{index}()"
+
+
+def _indented(lines: Iterator[str], depth: int = 1) -> Iterator[str]:
+    return ("    " * depth + line for line in lines)
 
 
 def _needs_init(cls: type[Any]) -> bool:
@@ -146,50 +280,3 @@ def _set(name: str, value: str) -> str:
 
 def _put(name: str, value: str) -> str:
     return f"put(made, {name!r}, {value})"
-
-
-def _field_lines(
-    index: int,
-    field: attrs.Attribute[Any],
-    store: Callable[[str, str], str],
-    inline: Inline | None,
-    names: dict[str, Any],
-) -> Iterator[str]:
-    key, name = repr(wire_name(field)), field.name
-    then = "if"
-    if field.default is attrs.NOTHING:
-        yield f"x = value[{key}]"
-    else:
-        # A hook may have a word to say about null, but only where null is not the default.
-        absent = "None" if field.default is None else "MISSING"
-        yield f"x = get({key}" + (")" if absent == "None" else ", MISSING)")
-        yield f"if x is {absent}:"
-        yield f"    if {key} not in value: missing += 1"
-        yield "    " + store(name, _default(index, field, names))
-        then = "elif"
-    read = f"hook_{index}(x, type_{index})"
-    if inline is not None and inline.shared:
-        names[f"last_{index}"] = None
-        yield f"{then} x == last_{index}: {store(name, f'same_{index}')}"
-        yield "else:"
-        yield f"    same_{index} = {read}"
-        yield f"    last_{index} = None if same_{index}.extra else x"
-        yield "    " + store(name, f"same_{index}")
-        return
-    if inline is not None:
-        names[f"it_{index}"] = inline.it
-        test, result = (each.format(it=f"it_{index}") for each in (inline.test, inline.result))
-        yield f"{then} {test}: {store(name, result)}"
-        then = "elif"
-    yield store(name, read) if then == "if" else f"else: {store(name, read)}"
-
-
-def _default(index: int, field: attrs.Attribute[Any], names: dict[str, Any]) -> str:
-    """An expression that makes the default of a field."""
-    if field.default is None:
-        return "None"
-    factory = getattr(field.default, "factory", None)
-    if factory is list:
-        return "[]"
-    names[f"default_{index}"] = field.default if factory is None else factory
-    return f"default_{index}" if factory is None else f"default_{index}()"

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Union, get_args, get_origin
 
 import cattrs
 
-from omnichat_async.codec.generate import Hook, Inline, ModelHooks, generated_hooks
+from omnichat_async.codec.generate import Hook, Inline, ModelHooks, Writer
 from omnichat_async.codec.misfits import SCALARS, Mismatch
 from omnichat_async.codec.times import FIRST_MS, LAST_MS, from_ms
 from omnichat_async.models.base import Model, NumericText, OpenEnum, OpenIntEnum, is_frozen
@@ -137,8 +137,6 @@ def _union(tp: Any) -> Hook:
 def _list(tp: Any) -> Hook:
     (item,) = get_args(tp)
     inner = hook_for(item)
-    if is_model(item):
-        return _list_of_models(_hooks(item))
     plain = _exact((item,)) if item in SCALARS else frozenset()
     # Where nulls are values, as in the ids of messages of which some failed, each keeps its place.
     keeps_nulls = is_union(item) and type(None) in get_args(item)
@@ -151,21 +149,6 @@ def _list(tp: Any) -> Hook:
         if plain.issuperset(map(type, value)):
             return value.copy()
         return [inner(each, item) for each in value if keeps_nulls or each is not None]
-
-    return hook
-
-
-def _list_of_models(hooks: ModelHooks) -> Hook:
-    def hook(value: Any, _: Any) -> list[Any]:
-        if type(value) is list:
-            given = [each for each in value if each is not None] if None in value else value
-            made = hooks.all(given)
-            if len(made) == len(given):
-                return made
-            raise Mismatch("an array of other objects", value)
-        if value is None:
-            return []
-        raise Mismatch("an array", value)
 
     return hook
 
@@ -183,20 +166,20 @@ def _inline(tp: Any) -> Inline | None:
     """The common case of a field's type, for generated code, or None to leave all to its hook."""
     members = _members(tp)
     if enum := _one_of(members, OpenEnum):
-        return Inline("type(x) is str and (known_as := {it}(x))", "known_as", enum.known().get)
+        return Inline("type({x}) is str and (known_as := {it}({x}))", "known_as", enum.known().get)
     if members == [datetime]:
-        return Inline(f"type(x) is int and {FIRST_MS} <= x <= {LAST_MS}", "{it}(x)", from_ms)
+        return Inline(
+            f"type({{x}}) is int and {FIRST_MS} <= {{x}} <= {LAST_MS}", "{it}({x})", from_ms
+        )
     if _is_dict(members[0]):
-        return Inline("type(x) is dict")
-    if is_model(members[0]) and is_frozen(members[0]):
-        return Inline(shared=True)
+        return Inline("type({x}) is dict")
     if not all(m in SCALARS for m in members):
         return None
     exact = _exact(tuple(members))
     return (
-        Inline("type(x) is {it}", it=members[0])
+        Inline("type({x}) is {it}", it=members[0])
         if len(exact) == 1
-        else Inline("type(x) in {it}", it=exact)
+        else Inline("type({x}) in {it}", it=exact)
     )
 
 
@@ -205,12 +188,29 @@ _generated: dict[type[Model], ModelHooks] = {}
 
 def _hooks(cls: type[Model]) -> ModelHooks:
     if cls not in _generated:
-        _generated[cls] = generated_hooks(cls, hook_for, _inline)
+        _generated[cls] = ModelHooks(Writer(cls, hook_for, _inline))
     return _generated[cls]
 
 
 def _model(cls: type[Model]) -> Hook:
-    return _hooks(cls).one
+    return _latest_again(_hooks(cls).one) if is_frozen(cls) else _hooks(cls).one
+
+
+def _latest_again(read: Hook) -> Hook:
+    """A hook that gives the same object again for a value that equals the latest one."""
+    latest: tuple[Any, Any] = (None, None)
+
+    def hook(value: Any, tp: Any) -> Any:
+        nonlocal latest
+        before, made = latest
+        if made is not None and value == before:
+            return made
+        made = read(value, tp)
+        # True equals 1 among unknown fields; and what was parsed may be changed by its owner.
+        latest = (None, None) if made.extra else (value.copy(), made)
+        return made
+
+    return hook
 
 
 _converter = cattrs.Converter(detailed_validation=False)

@@ -55,6 +55,7 @@ def _orjson() -> Callable[[bytes], Any] | None:
 _STRIDE, _SHORTEST = 3, 19
 _DIGITS_AS_0 = bytes.maketrans(b"123456789", b"000000000")
 _MANY = b"0" * (_SHORTEST // _STRIDE)
+_SEEN = _STRIDE * (len(_MANY) - 1) + 1
 _BIG = re.compile(rb"(?<![^\s:,\[])(?:-\d{19}|\d{20})")
 
 
@@ -69,7 +70,10 @@ def holds_big_number(body: bytes) -> bool:
     at = sample.find(_MANY)
     while at >= 0:
         first = at * _STRIDE  # or up to a stride before that
-        if _BIG.search(body, first - _STRIDE - 1, first + _SHORTEST + 2):
+        # Hexadecimal ids often have digits where we look and letters in between.
+        if body[first : first + _SEEN].isdigit() and _BIG.search(
+            body, first - _STRIDE - 1, first + _SHORTEST + 2
+        ):
             return True
         at = sample.find(_MANY, at + 1)
     return False

@@ -50,11 +50,12 @@ class Area:
         latency = session.transport.latency
 
         def concurrency() -> int:
-            now = session.limiter.stats()
-            return suggested_concurrency(now.rate, latency.high(), latency.samples, now.waiting)
+            limiter = session.limiter
+            rate, waiting = limiter.current_rate(), limiter.waiting
+            return suggested_concurrency(rate, latency.high(), latency.samples, waiting)
 
         source: Source[T] = Source(
-            fetch=lambda call: session.execute(call, in_bulk),
+            fetch=lambda call: session.fetch(call, in_bulk),
             fetch_now=lambda call: session.execute(call, self._options),
             concurrency=concurrency,
             server_now=session.clock.now_ms,

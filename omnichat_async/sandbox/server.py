@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import Awaitable, Callable
 from itertools import count
+from typing import Any
 
 from aiohttp import web
 
@@ -38,6 +39,7 @@ class Gateway:
         self._trace_key = key_of(config.seed, "trace")
         self._traces = count()
         self._arrivals = count()
+        self._slow: set[asyncio.Task[Any]] = set()
 
     def stats(self) -> Stats:
         """A snapshot of the statistics."""
@@ -46,6 +48,11 @@ class Gateway:
     def reset_stats(self) -> None:
         """Start the statistics anew; the rate limit and the faults go on undisturbed."""
         self._meter = Meter()
+
+    async def give_up_slow_answers(self, _: web.Application) -> None:
+        """Have no slow fault outlive the server: its client is gone, or is about to be."""
+        for task in self._slow:
+            task.cancel()
 
     def handler(self, endpoint: Endpoint) -> _Handler:
         """The web handler of an endpoint.
@@ -92,13 +99,22 @@ class Gateway:
         if fault.kind == "reset_before":
             return reset(request)
         if fault.kind == "slow":
-            await _pause(fault.delay_ms)
+            await self._be_slow(fault.delay_ms)
         reply = self._process(endpoint, request, body)
         if fault.kind == "reset_after":
             return reset(request)
         if fault.kind == "truncated":
             return await truncate(request, reply)
         return _response(reply)
+
+    async def _be_slow(self, delay_ms: float) -> None:
+        task = asyncio.current_task()
+        assert task is not None
+        self._slow.add(task)
+        try:
+            await _pause(delay_ms)
+        finally:
+            self._slow.discard(task)
 
     def _count(self, endpoint: Endpoint) -> bool:
         """Count the request at this instant; False = the rate limit refuses it."""
@@ -143,6 +159,7 @@ def app_of(gateway: Gateway) -> web.Application:
         app.router.add_route(endpoint.method, path, gateway.handler(endpoint))
     app.add_routes(control_routes(gateway))
     app.on_response_prepare.append(gateway.sign)
+    app.on_shutdown.append(gateway.give_up_slow_answers)
     return app
 
 

@@ -173,7 +173,8 @@ class CertifiedWalk:
         early, self._early = self._early, None
         if early is not None and early[0] == ask:
             return early[1]
-        return await self._source.fetch(self._query.call(ask.window, ask.number, ask.size))
+        read = await self._source.fetch(self._query.call(ask.window, ask.number, ask.size))
+        return read()
 
 
 class Leaves:

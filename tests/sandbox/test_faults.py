@@ -9,6 +9,7 @@ import pytest
 
 from omnichat_async.sandbox import Fault, Sandbox, parse_fault
 from omnichat_async.sandbox.faults import FaultBook
+from tests.support.run import run
 
 from .bodies import direct, event
 from .support import START_MS, Answer, Client, small, visit
@@ -151,6 +152,20 @@ def test_a_client_that_hung_up_is_counted_all_the_same(
 def test_slow_answers_are_whole() -> None:
     answer = _hit(Fault(kind="slow", at=1, delay_ms=1))
     assert answer.json["totalElements"] == 62
+
+
+def test_a_slow_answer_does_not_outlive_the_sandbox() -> None:
+    sandbox = small(faults=(Fault(kind="slow", delay_ms=60_000),))
+
+    async def main() -> None:
+        client = aiohttp.ClientSession(headers={"Authorization": f"Bearer {sandbox.token}"})
+        async with sandbox, client as session:
+            call = asyncio.ensure_future(session.get(f"{sandbox.url}/reports/messages"))
+            while not sandbox.stats().faults:
+                await asyncio.sleep(0.001)
+            call.cancel()
+
+    run(main())  # which looks for tasks that are left
 
 
 def test_faults_added_while_running_count_from_then_on() -> None:

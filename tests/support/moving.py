@@ -18,6 +18,7 @@ from omnichat_async.errors import BadRequest
 from omnichat_async.limits import RateLimiter
 from omnichat_async.paging import Listing, ListQuery, RowKind, Source
 from omnichat_async.windows import Window
+from tests.support.pages import unread
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -132,7 +133,7 @@ class MovingApi:
             path="/rows", model=None, window=window, kind=kind
         )
         source: Source[dict[str, Any]] = Source(
-            fetch=self.fetch,
+            fetch=unread(self.fetch),
             fetch_now=self.fetch,
             concurrency=lambda: at_once,
             server_now=lambda: self.clock(self.now_ms()),

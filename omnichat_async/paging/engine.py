@@ -1,0 +1,372 @@
+"""Pages of one walk, asked for ahead and given out in order.
+
+The server's total says how far ahead there is something to ask for; it never ends a walk. A
+window ends with the page that shows it: an empty one, or a short one when everything the server
+counted was seen.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from functools import partial
+from itertools import dropwhile
+from typing import TYPE_CHECKING, Any, Generic, TypeVar
+
+import attrs
+
+from omnichat_async.calls import FAR, Call, Page
+from omnichat_async.errors import BadRequest, Incomplete, NotFound, NotSent
+from omnichat_async.loops import call_from_finalizer
+from omnichat_async.paging.rules import (
+    MAX_PAGE_SIZE,
+    is_cut_short,
+    is_last,
+    is_past_end,
+    row_count,
+    same_rows,
+    true_size,
+)
+from omnichat_async.windows import Checkpoint, Window, split
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from omnichat_async.paging.query import ListQuery, Source, Unread
+    from omnichat_async.walk import CertifiedWalk
+    from omnichat_async.walk.pages import CertifiedPages
+
+__all__ = ["EXACT", "Closed", "Engine", "Plan", "Position"]
+
+T = TypeVar("T")
+EXACT = "-exact"
+"""What the name of a query ends with in the checkpoints of a certified walk."""
+
+
+@attrs.define
+class Position:
+    """Where a walk stands; see Checkpoint."""
+
+    window: Window | None
+    page: int = 1
+    row: int = 0
+    done: bool = False
+    rows_before: int = 0
+    size: int = MAX_PAGE_SIZE
+
+
+@attrs.define(eq=False)
+class _Range(Generic[T]):
+    """The pages of one window: those asked for and not yet handed out, in order."""
+
+    window: Window | None
+    next_number: int
+    size: int
+    pages: deque[asyncio.Task[Unread[T]]] = attrs.field(factory=deque)
+    rows: int = 0
+    longest: int = 0
+    total: int | None = None
+    previous: Page[T] | None = None
+
+    def known_pages(self) -> int:
+        """How many pages are sure to be needed: up to the short or empty one that ends the range,
+        as the server counts. Without its count that is only the first."""
+        return 1 if self.total is None else self.total // self.size + 1
+
+
+@attrs.define
+class Plan(Generic[T]):
+    """What a listing and its walks share: the query, and how far the latest walk has got.
+
+    `size` is how many rows full pages hold by what earlier ranges proved, which may be less than
+    `page_size`. `proved` says that pages still are as long as when the walk began.
+    """
+
+    query: ListQuery[T]
+    source: Source[T]
+    page_size: int
+    size: int
+    start: Position
+    position: Position
+    proved: bool = False
+    exact: bool = False
+
+    def engine(self, start: Position) -> Engine[T] | CertifiedPages[T]:
+        """What gives the pages from `start` on."""
+        if not self.exact:
+            return Engine(self, start)
+        from omnichat_async.walk.pages import CertifiedPages  # noqa: PLC0415 - few need it
+
+        whole = self.query.window
+        ranges = None
+        if whole is not None and start.window is not None:
+            ranges = [Window(start.window.after, whole.before)]
+        return CertifiedPages(self.walk(ranges=ranges), self.query.model, whole, start)
+
+    def walk(self, **options: Any) -> CertifiedWalk:
+        """A certified walk over the query."""
+        from omnichat_async.walk import CertifiedWalk  # noqa: PLC0415 - few need it
+
+        return CertifiedWalk(self.query, self.source, page_size=self.page_size, **options)
+
+    def call(self, window: Window | None, number: int) -> Call[Page[T]]:
+        return self.query.call(window, number, self.page_size)
+
+    def checkpoint(self, at: Position) -> Checkpoint:
+        return Checkpoint(
+            query=self.query.name + EXACT * self.exact,
+            window=None if at.window is None else at.window.after,
+            page=at.page,
+            row=0 if self.exact else at.row,  # the leaf may be another one next time
+            page_size=self.page_size,
+            size=at.size,
+            rows_before=at.rows_before,
+            done=at.done,
+        )
+
+
+class Closed(Exception):  # noqa: N818 - a signal inside this room, never seen by a caller
+    """The walk was closed while somebody waited for its next page."""
+
+
+class Engine(Generic[T]):
+    """Keeps requests in flight and gives out pages in order.
+
+    At most `concurrency` requests are under way, and as many answers wait at most, so memory
+    does not depend on how much there is to read. An opened window goes before a new one, and
+    the page that everybody waits for goes before all others. After an error it is of no use.
+    """
+
+    def __init__(self, plan: Plan[T], start: Position) -> None:
+        self._plan = plan
+        self._loop = asyncio.get_running_loop()
+        self._longest = 0
+        self._under_way: set[asyncio.Task[Unread[T]]] = set()
+        self._ahead: set[asyncio.Task[Unread[T]]] = set()
+        self._windows = _windows_from(plan.query.window, start)
+        first = _Range[T](next(self._windows), start.page, start.size, rows=start.rows_before)
+        first.longest = start.size if start.rows_before else 0
+        self._ranges: deque[_Range[T]] = deque([first])
+        self._closed = False
+        self._holding = False
+        self._ask(first)
+
+    @property
+    def position(self) -> Position:
+        """The place of the page that is next."""
+        if not self._ranges:
+            return Position(None, done=True, size=self._plan.size)
+        head = self._ranges[0]
+        number = head.next_number - len(head.pages)
+        size = head.longest or head.size  # what the pages of this window did hold
+        return Position(head.window, number, rows_before=head.rows, size=size)
+
+    async def next(self) -> tuple[Page[T], Position]:
+        """The next page with rows and its place; `position` is then behind it.
+        StopAsyncIteration at the end."""
+        while self._ranges:
+            head = self._ranges[0]
+            if not head.pages:
+                await self._room()
+                self._ask(head)
+            if head.rows and not self._plan.proved:
+                await self._prove(head)
+            page = await self._in_turn(head)
+            if await self._is_repeat(head, page):
+                page = attrs.evolve(page, items=[], rejected={})
+            if not row_count(page):
+                await self._check_end(head, page)
+            place = self.position
+            self._ahead.discard(head.pages.popleft())
+            self._settle(head, page)
+            if row_count(page):
+                return page, place
+        raise StopAsyncIteration
+
+    def cancel(self) -> None:
+        """Ask for nothing more and cancel what is under way."""
+        self._closed = True
+        for task in self._under_way:
+            if not task.cancelling():  # a range that ended early has cancelled some already
+                task.cancel()
+
+    async def aclose(self) -> None:
+        """Cancel, and wait until every request has ended."""
+        self.cancel()
+        if self._under_way:
+            await asyncio.wait(self._under_way)
+
+    def abandon(self) -> None:
+        """Cancel from a finalizer."""
+        call_from_finalizer(self._loop, self.cancel)
+
+    def _settle(self, head: _Range[T], page: Page[T]) -> None:
+        """Take the head's next page into account."""
+        rows = row_count(page)
+        if page.total is not None:
+            head.total = page.total
+        last = is_last(rows, head.rows, head.total, head.size, self._longest)
+        head.size = true_size(head.size, page.number, rows, head.rows)
+        if rows and page.number <= 2:
+            self._plan.size = head.size
+        self._plan.proved = True
+        self._longest = max(self._longest, rows)
+        head.longest = max(head.longest, rows)
+        head.rows += rows
+        head.previous = page
+        if last:
+            self._ranges.popleft()
+            for task in head.pages:
+                self._ahead.discard(task)
+                task.cancel()
+            if not self._ranges:
+                self._open_next()
+        self._top_up()
+
+    async def _in_turn(self, head: _Range[T]) -> Page[T]:
+        """The head's next page. One asked ahead that found no room in the queue is asked again."""
+        task, number = head.pages[0], head.next_number - len(head.pages)
+        try:
+            return await self._answer(task, head, number)
+        except NotSent:
+            if task not in self._ahead:
+                raise
+        return await self._look(head, number)
+
+    async def _prove(self, head: _Range[T]) -> None:
+        """Before a resumed walk goes on: pages must be as long as they were, or their numbers
+        mean other rows."""
+        first = await self._look(head, 1)
+        rows = row_count(first)
+        if rows > head.longest or (
+            rows < head.longest and (first.total is None or rows < first.total)
+        ):
+            raise Incomplete(
+                f"resume_from: the server's pages hold {rows} rows now and held {head.longest} "
+                "before, so rows would be lost or doubled: start over without resume_from"
+            )
+
+    async def _check_end(self, head: _Range[T], page: Page[T]) -> None:
+        """An empty page ends a range, unless the server counts more rows than it gave."""
+        total = head.total if page.total is None else page.total
+        if not is_cut_short(head.rows, total):
+            return
+        first = await self._look(head, 1)  # the count may be old
+        if is_cut_short(max(head.rows, row_count(first)), first.total):
+            raise Incomplete(
+                f"the server counts {first.total} rows and gave {head.rows}, then an empty page: "
+                "ask for a shorter range, or resume later"
+            )
+
+    async def _is_repeat(self, head: _Range[T], page: Page[T]) -> bool:
+        """Whether the server, asked for a page past the end, sent its last page again."""
+        if page.number == 1 or not row_count(page):
+            return False
+        previous = head.previous
+        if previous is None:  # a walk that was resumed here
+            if page.total is not None and head.rows < page.total:
+                return False
+            previous = await self._look(head, page.number - 1)
+        if not same_rows(page, previous):
+            return False
+        # Rows without an id may be equal for a whole page; then they are not at every number.
+        return same_rows(page, await self._look(head, page.number + FAR))
+
+    # ---- requests ------------------------------------------------------------------------------
+
+    def _ask(self, target: _Range[T]) -> None:
+        """Ask for the next page of a range."""
+        target.pages.append(self._start(target, target.next_number))
+        target.next_number += 1
+
+    async def _look(self, target: _Range[T], number: int) -> Page[T]:
+        """A page out of turn."""
+        await self._room()
+        return await self._answer(self._start(target, number), target, number)
+
+    async def _room(self) -> None:
+        """Wait until one more request may be under way; meanwhile nothing is asked for ahead."""
+        self._holding = True
+        while len(self._under_way) >= self._plan.source.concurrency():
+            await asyncio.wait(self._under_way, return_when=asyncio.FIRST_COMPLETED)
+        self._holding = False
+
+    def _start(self, target: _Range[T], number: int) -> asyncio.Task[Unread[T]]:
+        if self._closed:
+            raise Closed
+        task = self._loop.create_task(self._fetch(target, number))
+        self._under_way.add(task)
+        task.add_done_callback(self._ended)
+        return task
+
+    async def _answer(
+        self, task: asyncio.Task[Unread[T]], target: _Range[T], number: int
+    ) -> Page[T]:
+        if not task.done():
+            await asyncio.wait({task})
+        if self._closed:
+            raise Closed
+        return placed(task.result()(), target.window, number)
+
+    async def _fetch(self, target: _Range[T], number: int) -> Unread[T]:
+        plan, window = self._plan, target.window
+        try:
+            read = await plan.source.fetch(plan.call(window, number))
+        except (BadRequest, NotFound) as error:
+            if number == 1 or not error.code:  # without a code nobody of the API said so
+                raise
+            # Refused for what it asks, or because it lies past the end? The count may be old.
+            first = (await plan.source.fetch(plan.call(window, 1)))()
+            if not is_past_end(number, target.size, plan.page_size, first.total):
+                raise
+            read = partial(Page, [], first.total)
+        if target.total is None:  # how far to ask ahead must be known before this page's turn
+            page = read()
+            target.total = page.total
+            return lambda: page
+        return read
+
+    def _ended(self, task: asyncio.Task[Unread[T]]) -> None:
+        self._under_way.discard(task)
+        if not task.cancelled():
+            task.exception()  # looked at: nobody may ever come to fetch this answer
+        self._top_up()
+
+    # ---- asking ahead --------------------------------------------------------------------------
+
+    def _top_up(self) -> None:
+        """Ask for what is worth having, up to the bounds."""
+        if self._closed or self._holding:
+            return
+        at_once = self._plan.source.concurrency()
+        held = sum(len(each.pages) for each in self._ranges)
+        room = min(at_once - len(self._under_way), 2 * at_once - held)
+        for each in self._ranges:
+            while room > 0 and each.next_number <= each.known_pages():
+                self._ask(each)
+                self._ahead.add(each.pages[-1])
+                room -= 1
+        while room > 0 and self._open_next():
+            self._ask(self._ranges[-1])
+            self._ahead.add(self._ranges[-1].pages[-1])
+            room -= 1
+
+    def _open_next(self) -> bool:
+        for window in self._windows:
+            self._ranges.append(_Range(window, 1, self._plan.size))
+            return True
+        return False
+
+
+def _windows_from(whole: Window | None, start: Position) -> Iterator[Window | None]:
+    if whole is None:
+        return iter([None])
+    return dropwhile(lambda each: each != start.window, split(whole))
+
+
+def placed(page: Page[T], window: Window | None, number: int) -> Page[T]:
+    """`page` with its place, which report rows carry too, since they make no sense without."""
+    if window is not None and page.items and hasattr(page.items[0], "window"):
+        for item in page.items:
+            item.window = window  # type: ignore[attr-defined]
+    return Page(page.items, page.total, number, window, page.rejected)

@@ -1,0 +1,27 @@
+"""Pages from a server that is a function of the test."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, TypeVar
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable
+
+    from omnichat_async.calls import Call, Page
+    from omnichat_async.paging import Unread
+
+__all__ = ["unread"]
+
+T = TypeVar("T")
+
+
+def unread(
+    fetch: Callable[[Call[Page[T]]], Awaitable[Page[T]]],
+) -> Callable[[Call[Page[T]]], Awaitable[Unread[T]]]:
+    """What `fetch` gives, as a source hands it on: to be read later."""
+
+    async def later(call: Call[Page[T]]) -> Unread[T]:
+        page = await fetch(call)
+        return lambda: page
+
+    return later
