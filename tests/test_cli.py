@@ -9,6 +9,7 @@ import pty
 import re
 import resource
 import select
+import shlex
 import signal
 import subprocess
 import sys
@@ -236,7 +237,7 @@ def test_a_spreadsheet_runs_no_cell(capsys: Capture, sandbox: Sandbox, tmp_path:
     code, _, stderr = in_process(
         capsys, *arguments(sandbox, "contacts", tmp_path / "rows.jsonl", "--csv-safe")
     )
-    assert (code, stderr) == (2, "omnichat: csv_safe: is for .csv files; given: '.jsonl'\n")
+    assert (code, stderr) == (2, "omnichat: --csv-safe: is for .csv files; given: '.jsonl'\n")
 
 
 # ---- ranges that cannot be proved complete -----------------------------------------------------
@@ -438,8 +439,11 @@ EAGER = (
 def interrupted_export(
     sandbox: Sandbox, out: Path, signum: signal.Signals, *flags: str
 ) -> tuple[int, str, str]:
-    """Start an export in a process of its own, and signal it once rows are in the file."""
-    sandbox.add_fault(Fault(kind="slow", at=10, delay_ms=60_000))
+    """Start an export in a process of its own, and signal it once rows are in the file.
+
+    Its first request brings all rows of the first window, before the second is sent.
+    """
+    sandbox.add_fault(Fault(kind="slow", at=2, delay_ms=60_000))
     process = subprocess.Popen(
         [sys.executable, "-c", EAGER, *arguments(sandbox, "messages", out, *RANGE, *flags)],
         env=environment(),
@@ -455,11 +459,18 @@ def interrupted_export(
     return process.returncode, stdout, stderr
 
 
+@pytest.fixture
+def quiet() -> Iterator[Sandbox]:
+    """A sandbox with one page of rows for a window."""
+    with served(token=TOKEN, rows=500) as running:
+        yield running
+
+
 @pytest.mark.parametrize("signum", [signal.SIGINT, signal.SIGTERM])
 def test_an_interrupted_export_prints_the_command_that_goes_on(
-    sandbox: Sandbox, tmp_path: Path, signum: signal.Signals
+    quiet: Sandbox, tmp_path: Path, signum: signal.Signals
 ) -> None:
-    out = tmp_path / "rows.jsonl"
+    sandbox, out = quiet, tmp_path / "rows.jsonl"
     code, stdout, stderr = interrupted_export(sandbox, out, signum)
     assert (code, stdout) == (130, "")
     _, stopped, line = stderr.splitlines()
@@ -478,9 +489,9 @@ def test_an_interrupted_export_prints_the_command_that_goes_on(
     assert same(read_jsonl(out), truth(sandbox, "messages"))
 
 
-def test_an_interruption_as_json(sandbox: Sandbox, tmp_path: Path) -> None:
+def test_an_interruption_as_json(quiet: Sandbox, tmp_path: Path) -> None:
     out = tmp_path / "rows.jsonl"
-    code, stdout, stderr = interrupted_export(sandbox, out, signal.SIGINT, "--json")
+    code, stdout, stderr = interrupted_export(quiet, out, signal.SIGINT, "--json")
     *_, last = events(stdout)
     assert (code, stderr, last["event"], last["rows"]) == (130, "", "interrupted", safe_rows(out))
     assert last["resume"].endswith(f"--out {out} --resume --platform whatsapp")
@@ -713,7 +724,7 @@ def test_a_time(text: str, expected: datetime) -> None:
     "text",
     [
         *("", "soon", "30", "d", "-30d", "1.5d", "30 d", "30D", "1234567d", "999999w", "NOW"),
-        *("2026-13-01", "2026-11-31", "01/11/2026", "12345678", "9" * 17, "9" * 5000, "١٢٣٤٥٦٧٨٩"),
+        *("2026-13-01", "2026-11-31", "01/11/2026", "12345678", "9" * 5000, "١٢٣٤٥٦٧٨٩"),
     ],
 )
 def test_what_is_no_time(text: str) -> None:
@@ -721,7 +732,43 @@ def test_what_is_no_time(text: str) -> None:
         parse_time("after", text, NOW)
 
 
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("1735689600", "after: must be epoch milliseconds.* 1735689600000 is 2025-01-01 00:00:00"),
+        ("9" * 17, "after: must be epoch milliseconds before the year 10000"),
+    ],
+)
+def test_another_unit_of_time_is_told_from_milliseconds(text: str, words: str) -> None:
+    with pytest.raises(InvalidRequest, match=words):
+        parse_time("after", text, NOW)
+
+
 # ---- what a person sees ------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("name", ["[bold]", ":smile:", "[/]", "a long name of many words " * 4])
+def test_a_name_is_shown_as_it_is(
+    capsys: Capture, sandbox: Sandbox, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    monkeypatch.setenv("COLUMNS", "40")
+    out = tmp_path / name.replace("/", "") / "rows.jsonl"
+    out.parent.mkdir()
+    break_at(sandbox, 16)
+    code, _, stderr = in_process(capsys, *arguments(sandbox, "messages", out, *RANGE))
+    assert code == 1
+    assert shlex.quote(str(out)) in stderr.splitlines()[-1]
+    code, stdout, _ = in_process(capsys, *arguments(sandbox, "messages", out, "--resume"))
+    assert code == 0
+    assert stdout.splitlines()[0].split(maxsplit=1)[1] == str(out)
+
+
+def test_a_name_that_the_terminal_cannot_show(sandbox: Sandbox, tmp_path: Path) -> None:
+    out = tmp_path / "訊息.jsonl"
+    argv = arguments(sandbox, "messages", out, *RANGE)
+    done = complete(*argv, env=environment(PYTHONIOENCODING="ascii"))
+    assert done.returncode == 0
+    assert r"\u8a0a\u606f.jsonl" in done.stdout
 
 
 def test_on_a_terminal_there_is_a_bar_and_a_summary(sandbox: Sandbox, tmp_path: Path) -> None:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 import pytest
 
 from omnichat_async import OmnichatClient
+from omnichat_async.cli import show
 from tests.support.exports import AFTER, BEFORE, in_process, served
 from tests.support.run import run
 
@@ -131,3 +132,8 @@ def test_two_ids_are_refused_before_anything_is_sent(sandbox: Sandbox, call: Cal
     assert code == 2
     assert "exactly one is needed" in err
     assert sandbox.stats().requests == 0
+
+
+def test_a_name_is_shown_as_it_is(capsys: pytest.CaptureFixture[str]) -> None:
+    show._print(["name"], [["Shop :smile: [bold]"]])
+    assert "Shop :smile: [bold]" in capsys.readouterr().out

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import io
 import json
 import os
 import shutil
@@ -515,10 +516,26 @@ def test_a_finished_file_is_left_alone(tmp_path: Path) -> None:
     )
     out.with_name("rows.jsonl.checkpoint").unlink()
     refused(sandbox, out, "resume: needs the file's .checkpoint", resume=True)
+    refused(sandbox, out, "since_last: needs the file's .checkpoint", since_last=True)
     refused(sandbox, out, "out: must not exist yet")
     out.write_text("something of mine")
     exported(sandbox, out, force=True)
     assert same(read_jsonl(out), truth(sandbox, "messages"))
+
+
+def test_what_is_in_the_way_is_named(tmp_path: Path) -> None:
+    sandbox, out = small(rows=500), tmp_path / "rows.jsonl"
+    exported(sandbox, out)
+    for given in ("a finished export", "one whose file is gone"):
+        with pytest.raises(InvalidRequest, match=f"must not exist yet .*; given: {given}$"):
+            exported(sandbox, out)
+        out.unlink(missing_ok=True)
+    with pytest.raises(InvalidRequest, match="it is an export of messages, platform whatsapp, h"):
+        exported(sandbox, out, platform="line")
+    out.write_text("mine")
+    out.with_name("rows.jsonl.checkpoint").unlink()
+    with pytest.raises(InvalidRequest, match="given: another file, or one without"):
+        exported(sandbox, out)
 
 
 def test_a_forced_export_that_fails_at_once_leaves_the_old_file(tmp_path: Path) -> None:
@@ -547,6 +564,16 @@ def test_a_forced_export_that_fails_at_once_leaves_the_old_file(tmp_path: Path) 
         ("report-orders", "x.csv", {"on_incomplete": "x"}, "on_incomplete: must be raise or rec"),
         ("contacts", "x.csv", {"since_last": True}, "since_last: needs a .sqlite file for cont"),
         ("report-orders", "x.csv", {"after": BEFORE}, "after: must be earlier than before"),
+        ("report-orders", "x.csv", {"after": AFTER // 1000}, "after: must be epoch milliseconds"),
+        (
+            "report-orders",
+            "x.csv",
+            {"after": AFTER // 1000, "before": None},
+            "after: must be epoch milliseconds, and such numbers look like seconds: 1735718400000",
+        ),
+        ("report-orders", "x.csv", {"force": 1}, "force: must be True or False; given: int"),
+        ("report-orders", "x.csv", {"on_incomplete": []}, "on_incomplete: must be raise or record"),
+        ("report-orders", "x\0.csv", {}, "out: must be a path or a Sink; given: "),
         ("report-orders", "x.csv", {"options": {"page_size": 0}}, "page_size: must be 1 to 100"),
         (
             "report-orders",
@@ -565,6 +592,20 @@ def test_what_makes_no_sense_is_refused_by_name(
     with pytest.raises(InvalidRequest) as caught:
         Export(client, stream, tmp_path / name, **fixed | options)
     assert str(caught.value).startswith(message)
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize("out", [None, 7, b"x.csv", io.StringIO()])
+def test_what_is_neither_a_path_nor_a_sink_is_refused(out: Any) -> None:
+    with pytest.raises(InvalidRequest, match="out: must be a path or a Sink; given: "):
+        export(OmnichatClient("t"), out)
+
+
+def test_progress_is_not_awaited(tmp_path: Path) -> None:
+    async def progress(_: Progress) -> None: ...
+
+    with pytest.raises(InvalidRequest, match="on_progress: must be a plain function"):
+        exported(small(), tmp_path / "x.csv", on_progress=progress)  # type: ignore[arg-type]
     assert not list(tmp_path.iterdir())
 
 

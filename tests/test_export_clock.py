@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from datetime import UTC, datetime
 from email.utils import format_datetime
 from typing import TYPE_CHECKING, Any
@@ -25,7 +26,7 @@ START = NOW - 10 * DAY_MS
 BEHIND_MS = 300_000
 
 
-@pytest.mark.parametrize("suffix", ["jsonl", "sqlite"])
+@pytest.mark.parametrize("suffix", ["jsonl", "sqlite", "parquet"])
 def test_what_is_too_young_for_a_clock_behind_is_left_to_the_next_run(
     tmp_path: Path, suffix: str
 ) -> None:
@@ -58,6 +59,9 @@ def test_what_is_too_young_for_a_clock_behind_is_left_to_the_next_run(
     assert [row["time"] for row in read_rows(out)] == times[:2]
     assert report.watermark == NOW - BEHIND_MS - 60_000
     assert report.clamped
+    if suffix == "parquet":
+        manifest = json.loads(out.with_name("rows.parquet.manifest.json").read_text())
+        assert (manifest["horizon"], manifest["finished"]) == (report.watermark, True)
     clock = NOW + 60_000
     assert run(night()).watermark == NOW
     assert [row["time"] for row in read_rows(out)] == times

@@ -69,7 +69,8 @@ def test_a_ledger_reads_back(tmp_path: Path) -> None:
     ledger = Ledger(path)
     assert ledger.jobs() == [JOB]
     assert ledger.done(JOB) == [done(0, 10), done(10, 30)]
-    ledger.finish(JOB)
+    with ledger.transaction():
+        ledger.finish(JOB)
     assert ledger.jobs() == [attrs.evolve(JOB, finished=True)]
     ledger.close()
     assert [each.name for each in tmp_path.iterdir()] == ["x.checkpoint"]
@@ -146,7 +147,7 @@ def foreign(path: Path, *statements: str) -> None:
         (("PRAGMA application_id = 7",), "be one that this package made; given: another"),
         (
             (f"PRAGMA application_id = {APPLICATION_ID}", f"PRAGMA user_version = {FORMAT + 1}"),
-            f"be of format {FORMAT} (a newer version of this package made it); given: format 2",
+            f"be of format {FORMAT} (a newer version of this package made it); given: format 3",
         ),
     ],
 )
@@ -251,7 +252,7 @@ def test_a_leaf_without_full_proof_stands_alone(certificate: str) -> None:
 
 
 def test_what_may_have_been_delivered_is_delivered_as_it_was() -> None:
-    group = Group(stream=STREAMS["messages"], borders=frozenset({0, 30}), intent=Window(0, 30))
+    group = Group(stream=STREAMS["messages"], borders=frozenset({0, 30}), whole=[Window(0, 30)])
     group.add(leaf(0, 10, rows=9))
     assert group.takes(leaf(10, 30), 1)
     assert not group.is_full(1, overdue=True)

@@ -14,10 +14,12 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from omnichat_async import OmnichatClient, RateLimiter
-from omnichat_async.jobs import STREAMS, Batch, CallbackSink, Export, Receipt, Sink
+from omnichat_async.errors import InvalidRequest, MarketingMessagesLiteNotEnabled
+from omnichat_async.jobs import STREAMS, Batch, CallbackSink, Export, Progress, Receipt, Sink
 from omnichat_async.jobs import export as export_module
 from omnichat_async.jobs.ledger import Done, Job, Ledger
 from omnichat_async.jobs.sinks.sqlite import SqliteSink
+from omnichat_async.sandbox import Fault
 from omnichat_async.windows import Window
 from tests.sandbox.support import DAY_MS, small
 from tests.support.exports import AFTER, BEFORE, ROOT, STREAM_NAMES, same, truth
@@ -38,7 +40,8 @@ async def export(sandbox: Sandbox, out: Any, stream: str = "messages", **options
         sandbox.token, base_url=sandbox.url, limiter=RateLimiter(None)
     ) as client:
         times: dict[str, Any] = {"after": AFTER, "before": BEFORE}
-        return await Export(client, stream, out, **times | options).run()
+        on_progress = options.pop("on_progress", None)
+        return await Export(client, stream, out, **times | options).run(on_progress)
 
 
 def exported(sandbox: Sandbox, out: Any, stream: str = "messages", **options: Any) -> Any:
@@ -95,6 +98,38 @@ def test_the_schema_is_the_same_whatever_the_rows_hold(tmp_path: Path, stream: s
         assert full[name].null_count < full.num_rows or name == "unsubscribedAt"
 
 
+def test_arrow_of_the_rest_of_the_program_is_left_as_it_is(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A part takes its memory from the system, and nobody else has to."""
+    pyarrow = pytest.importorskip("pyarrow", reason="pip install pyarrow")
+    monkeypatch.delattr(pyarrow, "set_memory_pool")
+    before = pyarrow.default_memory_pool().max_memory()
+    exported(small(rows=500), tmp_path / "rows.parquet")
+    assert pyarrow.default_memory_pool().max_memory() == before
+
+
+def test_parts_hold_no_dictionaries(tmp_path: Path) -> None:
+    """Which take 8 MB while they are made, and make the file larger."""
+    parquet = pytest.importorskip("pyarrow.parquet", reason="pip install pyarrow")
+    exported(small(rows=500), tmp_path / "rows.parquet")
+    part, *_ = (tmp_path / "rows.parquet").iterdir()
+    columns = parquet.ParquetFile(part).metadata.row_group(0)
+    assert not [n for n in range(columns.num_columns) if columns.column(n).has_dictionary_page]
+
+
+def test_files_of_somebody_else_are_neither_removed_nor_read_as_rows(tmp_path: Path) -> None:
+    out = tmp_path / "rows.parquet"
+    out.mkdir()
+    (out / "notes.txt").write_text("mine")
+    (out / "part-00000-5f1c.snappy.parquet").write_text("mine too")
+    with pytest.raises(InvalidRequest, match="files but an export's own"):
+        exported(small(rows=500), out, force=True)
+    (out / "part-00000-5f1c.snappy.parquet").rename(out / "part-mine")
+    exported(small(rows=500), out, force=True)
+    assert {"notes.txt", "part-mine"} < {each.name for each in out.iterdir()}
+
+
 def test_the_manifest_names_the_parts_that_count(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -105,6 +140,23 @@ def test_the_manifest_names_the_parts_that_count(
     assert manifest["rows"] == report.rows == sum(part["rows"] for part in manifest["parts"])
     assert {part["file"] for part in manifest["parts"]} == {each.name for each in out.iterdir()}
     assert (manifest["stream"], manifest["horizon"]) == ("messages", BEFORE)
+    assert manifest["finished"]
+
+
+def test_the_manifest_of_an_export_under_way_says_so(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(export_module, "COMMIT_S", 0.0)
+    manifest = tmp_path / "rows.parquet.manifest.json"
+    seen: list[bool] = []
+
+    def look(_: Progress) -> None:
+        if manifest.exists():
+            seen.append(json.loads(manifest.read_text())["finished"])
+
+    exported(small(rows=2000), tmp_path / "rows.parquet", on_progress=look)
+    assert seen
+    assert [*seen[:-1], not seen[-1]] == [False] * len(seen)
 
 
 def test_a_missing_extra_is_one_sentence(tmp_path: Path) -> None:
@@ -236,6 +288,31 @@ def test_a_failed_delivery_comes_again_with_the_same_key(
     assert same([row for rows in kept.values() for row in rows], truth(sandbox, "messages"))
 
 
+def test_what_may_have_been_delivered_is_never_delivered_in_part(tmp_path: Path) -> None:
+    """Whatever fails while it is read again."""
+    sandbox = small(rows=2000)
+    keys: list[str] = []
+
+    async def deliver(batch: Batch) -> None:
+        keys.append(batch.key)
+        if len(keys) == 1:
+            raise ConnectionError("the receiver is down")
+
+    async def main() -> None:
+        async with sandbox:
+            with pytest.raises(ConnectionError):
+                await export(sandbox, CallbackSink(deliver, checkpoint=tmp_path / "x"))
+            code = "MARKETING_MESSAGES_LITE_NOT_ENABLED"  # for the second window, and the third
+            sandbox.add_fault(Fault(kind="json500", at=2, times=2, code=code))
+            with pytest.raises(MarketingMessagesLiteNotEnabled):
+                await export(sandbox, CallbackSink(deliver, checkpoint=tmp_path / "x"))
+            assert len(keys) == 1
+            await export(sandbox, CallbackSink(deliver, checkpoint=tmp_path / "x"))
+
+    run(main())
+    assert keys[1] == keys[0]
+
+
 # ---- a user's own ------------------------------------------------------------------------------
 
 
@@ -306,6 +383,21 @@ def test_two_exports_to_one_file_at_once_are_refused(tmp_path: Path) -> None:
     async def main() -> list[Any]:
         async with sandbox:
             both = [export(sandbox, tmp_path / "rows.jsonl") for _ in range(2)]
+            return await asyncio.gather(*both, return_exceptions=True)
+
+    ended = sorted(type(each).__name__ for each in run(main()))
+    assert ended == ["ExportReport", "InvalidRequest"]
+
+
+def test_a_link_is_the_file_it_leads_to(tmp_path: Path) -> None:
+    sandbox, out = small(rows=500), tmp_path / "rows.jsonl"
+    (tmp_path / "links").mkdir()
+    link = tmp_path / "links" / "link.jsonl"
+    link.symlink_to(out)
+
+    async def main() -> list[Any]:
+        async with sandbox:
+            both = [export(sandbox, path, force=True) for path in (out, link)]
             return await asyncio.gather(*both, return_exceptions=True)
 
     ended = sorted(type(each).__name__ for each in run(main()))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import sys
 
 from omnichat_async.cli.exits import USAGE
@@ -19,4 +20,7 @@ def main() -> None:
         sys.exit(USAGE)
     from omnichat_async.cli.app import run  # noqa: PLC0415
 
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper) and stream.errors == "strict":
+            stream.reconfigure(errors="backslashreplace")  # a name may be in any script
     sys.exit(run(sys.argv[1:]))

@@ -19,7 +19,6 @@ from rich.progress import (
 from rich.progress import (
     Progress as ProgressBar,
 )
-from rich.table import Table
 
 from omnichat_async.cli.exits import FAILED, UNDECIDED, USAGE
 from omnichat_async.errors import (
@@ -44,6 +43,7 @@ OPTIONS = {
     "after": "--after",
     "before": "--before",
     "channel_id": "--channel-id",
+    "csv_safe": "--csv-safe",
     "force": "--force",
     "limit": "--rate",
     "out": "--out",
@@ -52,6 +52,12 @@ OPTIONS = {
     "since_last": "--since-last",
 }
 """What a person typed for a parameter that an error is about."""
+
+ONLY_ADDED_TO = (
+    "Such a file is only added to at its end: --force reads all of it again, and in .sqlite and "
+    ".parquet files --resume reads just these ranges."
+)
+"""Why ranges that could not be proved stay as they are."""
 
 EVENT_S = 1.0
 """Between two progress events of --json, in seconds."""
@@ -72,8 +78,8 @@ class Display(Protocol):
     def interrupted(self, rows: int, command: str) -> None:
         """It ended early; `rows` are safe, and `command` goes on."""
 
-    def report(self, report: ExportReport) -> None:
-        """It is done."""
+    def report(self, report: ExportReport, again: str | None) -> None:
+        """It is done; the command `again` would read what could not be proved, if one can."""
 
     def plan(self, plan: ExportPlan) -> None:
         """What an export would cost."""
@@ -93,15 +99,20 @@ def complain(error: Exception, *, as_json: bool) -> int:
     if isinstance(error, OSError) and error.strerror:
         text = f"{error.filename}: {error.strerror}" if error.filename else error.strerror
     if not (as_json and _said(error, text)):
-        console = Console(stderr=True, highlight=False, soft_wrap=True)
-        console.print(f"omnichat: {text}", markup=False)
+        console = plain_console(stderr=True)
+        console.print(f"omnichat: {text}")
         if isinstance(error, APIError) and error.message:
-            console.print(f"  the API says: {error.message}", markup=False)
+            console.print(f"  the API says: {error.message}")
         if isinstance(error, Unauthorized):
-            console.print("  check the token: --token, or $OMNICHAT_API_TOKEN", markup=False)
+            console.print("  check the token: --token, or $OMNICHAT_API_TOKEN")
     if isinstance(error, Incomplete):
         return UNDECIDED
     return USAGE if isinstance(error, ConfigurationError | InvalidRequest) else FAILED
+
+
+def plain_console(*, stderr: bool = False) -> Console:
+    """One that shows text as it is: a file may be called [bold] or :smile:."""
+    return Console(stderr=stderr, highlight=False, markup=False, emoji=False, soft_wrap=True)
 
 
 def _said(error: Exception, text: str) -> bool:
@@ -122,7 +133,7 @@ def say(event: str, **fields: Any) -> None:
 class _Terminal:
     def __init__(self) -> None:
         self.started = False
-        self._console = Console(stderr=True, highlight=False)
+        self._console = plain_console(stderr=True)
         self._bar: ProgressBar | None = None
         self._task = TaskID(0)
 
@@ -150,7 +161,7 @@ class _Terminal:
             window = self._export.window
             if window is not None:
                 span = f"{_day(window.after)} to {_day(window.before)}"
-                self._console.print(f"{self._export.stream.name}, {span}", markup=False)
+                self._console.print(f"{self._export.stream.name}, {span}")
         if self._bar is not None:
             left = "" if progress.eta is None else str(timedelta(seconds=round(progress.eta)))
             if progress.done == 1.0:
@@ -166,10 +177,10 @@ class _Terminal:
             )
 
     def interrupted(self, rows: int, command: str) -> None:
-        self._console.print(f"Stopped. {rows:,} rows are safe; go on with:", markup=False)
-        self._console.print(f"  {command}", markup=False, soft_wrap=True)
+        self._console.print(f"Stopped. {rows:,} rows are safe; go on with:")
+        self._console.print(f"  {command}")
 
-    def report(self, report: ExportReport) -> None:
+    def report(self, report: ExportReport, again: str | None) -> None:
         fresh = f" ({report.fresh_rows:,} of them now)" if report.fresh_rows < report.rows else ""
         clamped = " (the last minute is never read)" if report.clamped else ""
         kinds = ", ".join(f"{count:,} {kind}" for kind, count in report.certificates.items())
@@ -198,7 +209,12 @@ class _Terminal:
         for name, windows in (("weak", report.weak), ("INCOMPLETE", report.incomplete)):
             for window in windows:
                 span = f"{_moment(window.after)} to {_moment(window.before)}"
-                self._console.print(f"{name}: {span}", markup=False)
+                self._console.print(f"{name}: {span}")
+        if again is not None:
+            self._console.print("Read them again with:")
+            self._console.print(f"  {again}")
+        elif report.incomplete:
+            self._console.print(ONLY_ADDED_TO)
 
     def plan(self, plan: ExportPlan) -> None:
         unknown = "unknown (offline)" if not plan.asked else "unknown"
@@ -216,10 +232,9 @@ class _Terminal:
 
 
 def _print_table(rows: dict[str, str]) -> None:
-    table = Table.grid(padding=(0, 2))
+    console, width = plain_console(), max(map(len, rows))
     for name, value in rows.items():
-        table.add_row(name, value)
-    Console(highlight=False, soft_wrap=True).print(table)
+        console.print(f"{name:<{width}}  {value}")  # rich's table would shorten a long path
 
 
 class _JsonLines:
@@ -261,9 +276,9 @@ class _JsonLines:
     def interrupted(self, rows: int, command: str) -> None:
         say("interrupted", rows=rows, resume=command)
 
-    def report(self, report: ExportReport) -> None:
+    def report(self, report: ExportReport, again: str | None) -> None:
         fields = report.to_dict()
-        say("finished", file=fields.pop("path"), **fields)
+        say("finished", file=fields.pop("path"), **fields, again=again)
 
     def plan(self, plan: ExportPlan) -> None:
         say("plan", **plan.to_dict())

@@ -137,20 +137,24 @@ class Request:
             on_incomplete="record" if self.record_incomplete else "raise",
         )
 
-    def resume_command(self, settings: Settings) -> str:
-        """The command line that goes on. It never holds the token."""
+    def resume_command(self, settings: Settings, *, again: Window | None = None) -> str:
+        """The command line that goes on, or reads what could not be proved of the range `again`. It
+        never holds the token."""
         words = ["omnichat", *(["--sandbox"] if settings.sandbox else [])]
         if settings.base_url is not None:
             words += ["--base-url", settings.base_url]
         if settings.rate != DEFAULT_RATE:
             words += ["--rate", f"{settings.rate:g}"]
         words += ["export", self.stream, "--out", str(self.out)]
-        words += ["--since-last" if self.since_last else "--resume"]
+        if again is None:
+            words += ["--since-last" if self.since_last else "--resume"]
+        else:
+            words += ["--resume", "--after", str(again.after), "--before", str(again.before)]
         if self.platform is not None:
             words += ["--platform", self.platform]
         if self.channel_id is not None:
             words += ["--channel-id", self.channel_id]
-        words += ["--record-incomplete"] if self.record_incomplete else []
+        words += ["--record-incomplete"] if self.record_incomplete and again is None else []
         words += ["--csv-safe"] if self.csv_safe else []
         return shlex.join(words)
 
@@ -265,6 +269,9 @@ def _export(settings: Settings, request: Request) -> None:
     if report is None:
         say_how_to_go_on()
         raise typer.Exit(INTERRUPTED)
-    display.report(report)
+    again = None
+    if report.incomplete and opened[0].replaces:
+        again = request.resume_command(settings, again=report.window)
+    display.report(report, again)
     if report.incomplete:
         raise typer.Exit(UNDECIDED)

@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import attrs
 import typer
-from rich.console import Console
 from rich.table import Table
 
+from omnichat_async.cli.display import plain_console
 from omnichat_async.cli.exits import FAILED, INTERRUPTED
 from omnichat_async.cli.running import run_until_interrupted
 
@@ -115,7 +115,7 @@ def _print(heading: Sequence[str], rows: Any) -> None:
         table.add_row(*(_cell(value) for value in row))
     if table.row_count:
         # Ids are made to be copied: a narrow terminal wraps lines, and cuts nothing off.
-        Console(highlight=False, markup=False, soft_wrap=True).print(table)
+        plain_console().print(table)
 
 
 def _cell(value: Any) -> str:

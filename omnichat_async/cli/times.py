@@ -6,7 +6,7 @@ import re
 from datetime import UTC, datetime, timedelta
 
 from omnichat_async.errors import InvalidRequest
-from omnichat_async.windows import EPOCH, MILLISECOND
+from omnichat_async.windows import EPOCH, MILLISECOND, to_ms
 
 __all__ = ["is_absolute", "parse_time"]
 
@@ -23,15 +23,18 @@ def is_absolute(text: str) -> bool:
 
 
 def parse_time(field: str, text: str, now: datetime) -> datetime:
-    """The moment `text` means. Dates and times without a zone are UTC."""
+    """The moment `text` means. Dates and times without a zone are UTC. Raises InvalidRequest for
+    what is no time, and for epoch seconds."""
     if text == "now":
         return now
     try:
         if match := _AGO.fullmatch(text):
             return now - timedelta(**{_UNITS[match[2]]: int(match[1])})
         if text.isascii() and text.isdigit() and len(text) > len("20261101"):
-            return EPOCH + int(text) * MILLISECOND
+            return EPOCH + to_ms(field, int(text)) * MILLISECOND
         moment = datetime.fromisoformat(text)
+    except InvalidRequest:
+        raise
     except (ValueError, OverflowError):
         raise InvalidRequest(field, f"must be {_FORMS}", repr(text)) from None
     return moment if moment.tzinfo is not None else moment.replace(tzinfo=UTC)

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import inspect
 import time
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from typing import TYPE_CHECKING, Any, Literal, TypeVar
 from urllib.parse import urlsplit
 
+from omnichat_async import checks
 from omnichat_async.client import DEFAULT_BASE_URL, is_loopback
 from omnichat_async.errors import InvalidRequest
 from omnichat_async.jobs.grouping import Group
@@ -17,13 +19,13 @@ from omnichat_async.jobs.ledger import remaining
 from omnichat_async.jobs.report import ExportReport, Progress, report_of
 from omnichat_async.jobs.sinks import Sink, sink_for
 from omnichat_async.jobs.starting import Wish
-from omnichat_async.jobs.store import Store
+from omnichat_async.jobs.store import Store, replaces
 from omnichat_async.jobs.streams import STREAMS, Stream
 from omnichat_async.windows import Window, to_ms, whole_range
 
 if TYPE_CHECKING:
     import os
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
     from datetime import datetime
     from pathlib import Path
 
@@ -59,9 +61,10 @@ class Export:
 
     An export that was interrupted goes on with the same arguments, as if nothing had happened; a
     time that is None is that of the interrupted run. What is finished is never touched unless
-    told: `resume` lets it be, `since_last` adds what is new since its watermark, and `force`
-    starts over. `on_incomplete` says whether a range that cannot be proved complete ends the
-    export with Incomplete ("raise"), or is written as it is and reported ("record").
+    told: `resume` lets it be, but for ranges that could not be proved complete, which it reads
+    again where the sink can replace them; `since_last` adds what is new since its watermark, and
+    `force` starts over. `on_incomplete` says whether such a range ends the export with Incomplete
+    ("raise"), or is written as it is and reported ("record").
 
     Raises InvalidRequest for what does not fit, OSError where no file can be. Rows are the
     server's own objects, with every field it sent.
@@ -83,13 +86,14 @@ class Export:
         on_incomplete: Literal["raise", "record"] = "raise",
         options: WalkOptions | None = None,
     ) -> None:
-        if stream not in STREAMS:
+        if not isinstance(stream, str) or stream not in STREAMS:
             raise InvalidRequest("stream", f"must be one of {', '.join(STREAMS)}", repr(stream))
         self.stream: Stream = STREAMS[stream]
         self.stream.check_filters(platform, channel_id)
-        if force + resume + since_last > 1:
+        flags = {"force": force, "resume": resume, "since_last": since_last}
+        if sum(checks.flag(name, value) for name, value in flags.items()) > 1:
             raise InvalidRequest("force, resume, since_last", "exclude each other", "several")
-        if on_incomplete not in {"raise", "record"}:
+        if on_incomplete not in ("raise", "record"):
             raise InvalidRequest("on_incomplete", "must be raise or record", repr(on_incomplete))
         self._sink = _sink_of(out)
         if since_last and self.stream.moves and not self._sink.upserts:
@@ -141,6 +145,11 @@ class Export:
         """How many rows a run that ended early has made safe, with those of earlier runs."""
         return 0 if self._run is None else self._run.rows
 
+    @property
+    def replaces(self) -> bool:
+        """Whether a range can be replaced in this place, and so be read again by ``resume``."""
+        return replaces(self._sink)
+
     async def run(self, on_progress: Callable[[Progress], None] | None = None) -> ExportReport:
         """Write all rows. `on_progress` is called as soon as the range is known, after every
         range that was read, and at the end.
@@ -150,19 +159,21 @@ class Export:
         that cannot be proved complete, OSError when the disk fails, and what the client's calls
         raise.
         """
+        if inspect.iscoroutinefunction(on_progress):
+            limit = "must be a plain function: it is called and not awaited"
+            raise InvalidRequest("on_progress", limit, "a coroutine function")
         with ThreadPoolExecutor(1, "omnichat-export") as thread:
             store = Store(self._sink, self._wish)
             self._run = None
             try:
                 start = await _in_thread(thread, store.open)
-                listing = self._open_listing(start.window)
-                borders = _borders(start, store.intent, self.stream.lookback)
-                left = remaining(start.window, [done.window for done in store.done], borders)
-                walk = listing.walk(
-                    ranges=left,
+                whole = store.again or ([] if store.intent is None else [store.intent])
+                borders = _borders(start, whole, self.stream.lookback)
+                walk = self._open_listing(start.window).walk(
+                    ranges=remaining(start.window, store.settled(), borders),
                     horizon=start.horizon,
                     row_budget=ROW_BUDGET,
-                    on_incomplete=self._on_incomplete,
+                    on_incomplete="record" if store.again else self._on_incomplete,
                 )
                 self._run = run = _Run(
                     thread=thread,
@@ -170,10 +181,10 @@ class Export:
                     start=start,
                     walk=walk,
                     client=self._client,
-                    group=Group(stream=self.stream, borders=borders, intent=store.intent),
+                    group=Group(stream=self.stream, borders=borders, whole=whole),
                     on_progress=on_progress or _ignore,
                 )
-                if store.job is None or not store.job.finished:
+                if store.again or store.job is None or not store.job.finished:
                     await run.copy()
             finally:
                 await _in_thread(thread, store.close)
@@ -199,7 +210,7 @@ class _Run:
         self._limiter = client.limiter
         self._group = group
         self._on_progress = on_progress
-        self._earlier = len(store.done)
+        self._again = frozenset(store.again)
         self._peak_rows = 0
         self._done = 0.0
         self._limits_before = self._limiter.stats()
@@ -208,7 +219,7 @@ class _Run:
     @property
     def rows(self) -> int:
         """The rows that are safe."""
-        return sum(done.rows for done in self._store.done)
+        return self._store.rows
 
     async def copy(self) -> None:
         """Write all that is left."""
@@ -224,8 +235,9 @@ class _Run:
                     if self._group.is_full(COMMIT_ROWS, overdue=overdue):
                         await self._commit()
             except (Exception, asyncio.CancelledError):
-                with contextlib.suppress(OSError):
-                    await self._commit()
+                if not self._group.is_part():
+                    with contextlib.suppress(OSError):
+                        await self._commit()
                 raise
         await self._commit()
         await _in_thread(self._thread, self._finish)
@@ -236,11 +248,17 @@ class _Run:
         """Make the group durable. It is given up first: what failed once is not tried again."""
         group, self._group = self._group, self._group.emptied()
         self._committed = time.monotonic()
-        if group.window is None:
+        if group.window is None or not self._is_better(group):
             return
         held = len(group.rows) + self._walk.stats.peak_rows
         self._peak_rows = max(self._peak_rows, held)
         await _in_thread(self._thread, partial(self._write, group))
+
+    def _is_better(self, group: Group) -> bool:
+        """Not what is no more proved than what it would replace."""
+        if not self._again:
+            return True
+        return group.window in self._again and "none" not in group.certificates
 
     def _write(self, group: Group) -> None:
         assert group.window is not None
@@ -261,10 +279,10 @@ class _Run:
 
     def _tell(self, window: Window | None) -> None:
         """Call the caller back with how far this is."""
-        rows = self.rows + len(self._group.rows)
-        fresh = rows - sum(done.rows for done in self._store.done[: self._earlier])
+        held = 0 if self._again else len(self._group.rows)
+        rows = self.rows + held
         seconds = time.monotonic() - self._began
-        rate = fresh / seconds if seconds else 0.0
+        rate = (self._store.fresh_rows + held) / seconds if seconds else 0.0
         left = self._walk.stats.rows_left
         if window is not None and self._done < 1:
             whole = self.start.window
@@ -284,7 +302,7 @@ class _Run:
             store.job,
             store.done,
             path,
-            fresh=store.done[self._earlier :],
+            fresh_rows=store.fresh_rows,
             walk=self._walk.stats,
             before=self._limits_before,
             after=self._limiter.stats(),
@@ -312,24 +330,24 @@ async def _in_thread(thread: ThreadPoolExecutor, work: Callable[[], T]) -> T:
     return result
 
 
-def _borders(start: Start, intent: Window | None, lookback: int) -> frozenset[int]:
+def _borders(start: Start, whole: Sequence[Window], lookback: int) -> frozenset[int]:
     """Where a range of the ledger must end: where a later run will begin to read again, and
-    around what may have been delivered."""
-    found: set[int] = set()
+    around what is committed whole."""
+    found = {border for each in whole for border in (each.after, each.before)}
     if lookback:
         horizon = start.horizon
         if horizon is None:
             horizon = min(start.window.before, time.time_ns() // 1_000_000 - SKEW_MS)
         found.add(horizon - lookback)
-    if intent is not None:
-        found |= {intent.after, intent.before}
     return frozenset(found)
 
 
 def _sink_of(out: Any) -> Sink:
     """`out` itself if it has what a sink has, otherwise the sink of that file."""
-    sink: Sink = out if hasattr(out, "write") else sink_for(out)
-    return sink
+    if hasattr(out, "write") and hasattr(out, "checkpoint"):  # an open file has no checkpoint
+        sink: Sink = out
+        return sink
+    return sink_for(out)
 
 
 def query_params(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from collections import Counter
 from typing import TYPE_CHECKING, Any
 
@@ -11,6 +12,8 @@ from omnichat_async.jobs.streams import with_window
 from omnichat_async.windows import Window
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from omnichat_async.jobs.streams import Stream
     from omnichat_async.walk import Leaf
 
@@ -24,13 +27,14 @@ UNSURE = frozenset({"weak", "none"})
 class Group:
     """Adjacent leaves that are committed together: `rows` of `window`.
 
-    It never reaches over a border of `borders`, so that a later run can begin there. `intent`
-    is a range that may have been delivered: it is delivered again as it was.
+    It never reaches over a border of `borders`, so that a later run can begin there. The ranges of
+    `whole`, in order, are committed as they are: one that may have been delivered is delivered
+    again as it was, and one that takes the place of another is of the same range.
     """
 
     stream: Stream
     borders: frozenset[int] = frozenset()
-    intent: Window | None = None
+    whole: Sequence[Window] = ()
     window: Window | None = None
     rows: list[Any] = attrs.field(factory=list)
     requests: int = 0
@@ -40,11 +44,12 @@ class Group:
         """Whether a leaf may join. The first one always does."""
         if self.window is None or leaf.window is None:
             return True
-        adjacent = leaf.window.after == self.window.before
-        unsure = UNSURE & {leaf.certificate, *self.certificates}
-        if not adjacent or unsure or leaf.window.after in self.borders:
+        if leaf.window.after != self.window.before or leaf.window.after in self.borders:
             return False
-        return self._is_redelivered() or len(self.rows) + len(leaf.rows) <= most_rows
+        if self._whole() is not None:
+            return True
+        unsure = UNSURE & {leaf.certificate, *self.certificates}
+        return not unsure and len(self.rows) + len(leaf.rows) <= most_rows
 
     def add(self, leaf: Leaf) -> None:
         """Take a leaf in."""
@@ -59,21 +64,24 @@ class Group:
         self.certificates[leaf.certificate] += 1
 
     def is_full(self, most_rows: int, *, overdue: bool) -> bool:
-        """Whether to commit now; not inside a range that is to be delivered whole."""
-        if self.window is None:
+        """Whether to commit now; not inside a range that is committed whole."""
+        if self.window is None or self.is_part():
             return False
-        if self._is_redelivered():
-            assert self.intent is not None
-            return self.window.before >= self.intent.before
-        return overdue or len(self.rows) >= most_rows
+        return self._whole() is not None or overdue or len(self.rows) >= most_rows
 
-    def _is_redelivered(self) -> bool:
-        """Whether this lies in the range that may have been delivered."""
-        intent, window = self.intent, self.window
-        if intent is None or window is None:
-            return False
-        return intent.after <= window.after < intent.before
+    def is_part(self) -> bool:
+        """Whether the rest of a range that is committed whole is still to come."""
+        whole = self._whole()
+        return whole is not None and whole != self.window
+
+    def _whole(self) -> Window | None:
+        """The range this lies in, if it is one that is committed whole."""
+        if self.window is None:
+            return None
+        place = bisect_right(self.whole, self.window.after, key=lambda each: each.after)
+        before = self.whole[place - 1 : place]
+        return before[0] if before and self.window.after < before[0].before else None
 
     def emptied(self) -> Group:
         """The next group."""
-        return Group(stream=self.stream, borders=self.borders, intent=self.intent)
+        return Group(stream=self.stream, borders=self.borders, whole=self.whole)

@@ -25,10 +25,10 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
     from pathlib import Path
 
-__all__ = ["Done", "Job", "Ledger", "database_errors", "query_name", "remaining"]
+__all__ = ["Done", "Job", "Ledger", "database_errors", "query_name", "remaining", "standing"]
 
 APPLICATION_ID = 0x4F6D_6E69
-FORMAT = 1
+FORMAT = 2
 _SCHEMA = f"""
 CREATE TABLE IF NOT EXISTS omnichat_job (
     id TEXT PRIMARY KEY, query TEXT NOT NULL, stream TEXT NOT NULL, params TEXT NOT NULL,
@@ -42,6 +42,9 @@ CREATE TABLE IF NOT EXISTS omnichat_done (
 );
 CREATE TABLE IF NOT EXISTS omnichat_intent (
     job TEXT PRIMARY KEY, a INTEGER NOT NULL, b INTEGER NOT NULL
+);
+CREATE TABLE IF NOT EXISTS omnichat_file (
+    job TEXT PRIMARY KEY, layout TEXT NOT NULL, modified INTEGER
 );
 PRAGMA application_id = {APPLICATION_ID};
 PRAGMA user_version = {FORMAT};
@@ -87,6 +90,11 @@ class Done:
     bytes: int = 0
     part: str | None = None
     sha256: str | None = None
+
+    @property
+    def proved(self) -> bool:
+        """Whether every leaf has a certificate."""
+        return "none" not in self.certificates
 
 
 def query_name(stream: str, params: Mapping[str, str]) -> str:
@@ -157,7 +165,7 @@ class Ledger:
                 )
             database.execute("PRAGMA journal_mode = WAL")
             database.execute("PRAGMA synchronous = FULL")
-            if not tables:
+            if not tables or version < FORMAT:  # format 2 has one more table
                 database.executescript(f"BEGIN IMMEDIATE; {_SCHEMA} COMMIT;")
         except BaseException:
             database.close()
@@ -256,12 +264,21 @@ class Ledger:
                         "DELETE FROM omnichat_done WHERE job = ? AND a = ?",
                         (job.id, done.window.after),
                     )
-            database.execute("UPDATE omnichat_done SET job = ? WHERE job = ?", (longer.id, job.id))
+            for table in ("omnichat_done", "omnichat_file"):
+                database.execute(
+                    f"UPDATE {table} SET job = ? WHERE job = ?",  # noqa: S608
+                    (longer.id, job.id),
+                )
+
+    def reopen(self, job: Job) -> None:
+        """Note that a finished job is gone back to."""
+        with self.transaction() as database:
+            database.execute("UPDATE omnichat_job SET finished = NULL WHERE id = ?", (job.id,))
 
     def add(self, job: Job, done: Done) -> None:
-        """Note a done range. Only inside a ``transaction``."""
+        """Note a done range, or note it anew. Only inside a ``transaction``."""
         self.database.execute(
-            "INSERT INTO omnichat_done VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+            "INSERT OR REPLACE INTO omnichat_done VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
             (
                 *(job.id, done.window.after, done.window.before, done.rows, done.requests),
                 *(json.dumps(dict(done.certificates)), done.bytes, done.part, done.sha256, _now()),
@@ -288,12 +305,11 @@ class Ledger:
         return None if found is None else Window(*found)
 
     def finish(self, job: Job) -> None:
-        """Note that nothing is left up to the job's horizon."""
-        with self.transaction() as database:
-            database.execute(
-                "UPDATE omnichat_job SET horizon = ?, clamped = ?, finished = ? WHERE id = ?",
-                (job.horizon, job.clamped, _now(), job.id),
-            )
+        """Note that nothing is left up to the job's horizon. Only inside a ``transaction``."""
+        self.database.execute(
+            "UPDATE omnichat_job SET horizon = ?, clamped = ?, finished = ? WHERE id = ?",
+            (job.horizon, job.clamped, _now(), job.id),
+        )
 
     def close(self) -> None:
         """Close the database; needless calls do nothing."""
@@ -302,12 +318,23 @@ class Ledger:
             database.close()
 
 
-_TABLES = (("omnichat_job", "id"), ("omnichat_done", "job"), ("omnichat_intent", "job"))
+_TABLES = (
+    *(("omnichat_job", "id"), ("omnichat_done", "job")),
+    *(("omnichat_intent", "job"), ("omnichat_file", "job")),
+)
 
 
 def _forget(database: sqlite3.Connection, job: Job) -> None:
     for table, name in _TABLES:
         database.execute(f"DELETE FROM {table} WHERE {name} = ?", (job.id,))  # noqa: S608
+
+
+def standing(database: sqlite3.Connection, job: Job) -> tuple[int, bool]:
+    """The horizon of a job as its ledger has it now, and whether it is finished."""
+    horizon, finished = database.execute(
+        "SELECT horizon, finished FROM omnichat_job WHERE id = ?", (job.id,)
+    ).fetchone()
+    return horizon, finished is not None
 
 
 def certificates(done: Iterable[Done]) -> dict[str, int]:

@@ -10,7 +10,7 @@ from omnichat_async.jobs.ledger import certificates
 from omnichat_async.windows import Window, split
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Sequence
     from pathlib import Path
 
     from omnichat_async.jobs.ledger import Done, Job
@@ -97,14 +97,14 @@ def report_of(
     done: Sequence[Done],
     path: Path,
     *,
-    fresh: Iterable[Done],
+    fresh_rows: int,
     walk: WalkStats,
     before: LimiterStats,
     after: LimiterStats,
     peak_rows: int,
     seconds: float,
 ) -> ExportReport:
-    """The report of a run over `job`, of whose `done` ranges the `fresh` ones are its own."""
+    """The report of a run that wrote `fresh_rows` of the rows of `job`, whose ranges are `done`."""
     requests, throttled = after.granted - before.granted, after.refused - before.refused
     kinds = certificates(done)
     return ExportReport(
@@ -114,13 +114,13 @@ def report_of(
         watermark=job.horizon,
         clamped=job.clamped,
         rows=sum(each.rows for each in done),
-        fresh_rows=sum(each.rows for each in fresh),
+        fresh_rows=fresh_rows,
         bytes=size_of(path),
         windows=sum(1 for _ in split(Window(job.window.after, job.horizon))),
         ranges=sum(kinds.values()),
         certificates=kinds,
         weak=[each.window for each in done if "weak" in each.certificates],
-        incomplete=[each.window for each in done if "none" in each.certificates],
+        incomplete=[each.window for each in done if not each.proved],
         requests=requests,
         useful=walk.useful,
         proofs=walk.certificates,

@@ -8,7 +8,7 @@ import attrs
 
 from omnichat_async.errors import InvalidRequest
 from omnichat_async.jobs.ledger import Job, query_name
-from omnichat_async.windows import Window, whole_range
+from omnichat_async.windows import Window, in_order
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -40,7 +40,7 @@ class Wish:
         """The range asked for, where one is needed."""
         if self.after is None or self.before is None:
             raise InvalidRequest("after, before", "are needed to start an export", "none")
-        return whole_range(self.after, self.before)
+        return in_order(Window(self.after, self.before))
 
     def fits(self, window: Window) -> bool:
         """Whether the times that are given are those of `window`."""
@@ -76,7 +76,7 @@ def start_of(wish: Wish, jobs: Sequence[Job], *, shared: bool, exists: bool) -> 
         raise InvalidRequest(
             "out",
             "must be of this query: stream, platform, channel_id, host of the API (it is an export "
-            f"of {jobs[-1].stream}; force starts over)",
+            f"of {_named(jobs[-1])}; force starts over)",
             "an export of another one",
         )
     if wish.since_last and mine:
@@ -84,14 +84,16 @@ def start_of(wish: Wish, jobs: Sequence[Job], *, shared: bool, exists: bool) -> 
     job = _job_of(wish, mine, shared=shared)
     if job is not None:
         if job.finished and not (wish.resume or wish.since_last):
-            raise _exists()
+            raise _exists("a finished export" if exists or shared else "one whose file is gone")
         return Start(window=job.window, job=job)
     if exists and not shared:
         if wish.resume or wish.since_last:
             raise InvalidRequest(
-                "resume", "needs the file's .checkpoint (force starts over)", "a file without one"
+                "resume" if wish.resume else "since_last",
+                "needs the file's .checkpoint (force starts over)",
+                "a file without one",
             )
-        raise _exists()
+        raise _exists("another file, or one without its .checkpoint")
     return _anew(wish, jobs, shared=shared)
 
 
@@ -121,7 +123,7 @@ def _since(wish: Wish, job: Job) -> Start:
         raise _other_range(wish, job)
     if not job.finished or wish.before is None or wish.before <= job.horizon:
         return Start(window=job.window, job=job)
-    return Start(window=whole_range(job.window.after, wish.before), job=job, extended=True)
+    return Start(window=in_order(Window(job.window.after, wish.before)), job=job, extended=True)
 
 
 def _job_of(wish: Wish, mine: Sequence[Job], *, shared: bool) -> Job | None:
@@ -147,11 +149,16 @@ def kept_behind(job: Job, done: Sequence[Done], lookback: int) -> list[Done]:
     return kept
 
 
-def _exists() -> InvalidRequest:
+def _named(job: Job) -> str:
+    """A job's query in words."""
+    return ", ".join([job.stream, *(f"{name} {value}" for name, value in job.params.items())])
+
+
+def _exists(given: str) -> InvalidRequest:
     return InvalidRequest(
         "out",
         "must not exist yet (since_last adds what is new to a finished export, force starts over)",
-        "a finished export or another file",
+        given,
     )
 
 

@@ -21,6 +21,7 @@ import pytest
 from omnichat_async.cli.app import run as run_cli
 from omnichat_async.windows import Window, split
 from tests.sandbox.support import DAY_MS, START_MS, small
+from tests.support.leftovers import assert_nothing_left
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -77,6 +78,7 @@ def served(**overrides: Any) -> Iterator[Sandbox]:
         async with sandbox:
             ready.set()
             await stop.wait()
+        assert_nothing_left()
 
     def main() -> None:
         try:

@@ -3,24 +3,23 @@
 from __future__ import annotations
 
 import errno
+from os import PathLike
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from omnichat_async.errors import InvalidRequest
 from omnichat_async.jobs.sinks.base import Batch, Receipt, Sink
 from omnichat_async.jobs.sinks.callback import CallbackSink
-
-if TYPE_CHECKING:
-    import os
 
 __all__ = ["SUFFIXES", "Batch", "CallbackSink", "Receipt", "Sink", "sink_for"]
 
 SUFFIXES = (".jsonl", ".jsonl.gz", ".csv", ".csv.gz", ".parquet", ".sqlite", ".db")
 
 
-def sink_for(out: str | os.PathLike[str], *, csv_safe: bool = False) -> Sink:
+def sink_for(out: str | PathLike[str], *, csv_safe: bool = False) -> Sink:
     """The sink that writes `out`, by its suffix. Raises InvalidRequest for others, OSError where
     no such file can be."""
+    if not isinstance(out, str | PathLike) or "\0" in str(out):
+        raise InvalidRequest("out", "must be a path or a Sink", type(out).__name__)
     path = Path(out)
     name = path.name.lower()
     suffix = next((each for each in SUFFIXES if name.endswith(each)), None)

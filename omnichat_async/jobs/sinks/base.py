@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
 import attrs
 
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from omnichat_async.jobs.streams import Stream
     from omnichat_async.windows import Window
 
-__all__ = ["Batch", "Receipt", "Sink", "about", "beside", "sync_folder"]
+__all__ = ["Batch", "Checking", "Receipt", "Sink", "about", "beside", "sync_folder"]
 
 
 @attrs.frozen(kw_only=True)
@@ -52,7 +52,9 @@ class Sink(Protocol):
     one at a time. `path` is what people look at; `checkpoint` is the SQLite file that says which
     ranges are done. `upserts` says that a row written again takes the place of its former
     version, `shared` that several streams and ranges may go to the same `path`, and
-    `delivers` that a batch cannot be taken back once ``write`` was called.
+    `delivers` that a batch cannot be taken back once ``write`` was called. A sink may have
+    `replaces` too, which says that a batch takes the place of an earlier one of the same range:
+    then ``resume`` goes back to the ranges of a finished export that could not be proved.
     """
 
     path: Path
@@ -76,11 +78,24 @@ class Sink(Protocol):
         ...
 
     def finish(self) -> None:
-        """Nothing is left to write."""
+        """Nothing is left to write. What is done through the database is in the transaction that
+        notes the end."""
         ...
 
     def close(self) -> None:
         """Let go of everything, after a success, an error or a cancel."""
+        ...
+
+
+@runtime_checkable
+class Checking(Protocol):
+    """A sink that can tell whether what is there is what the ledger says."""
+
+    def check_resume(
+        self, job: Job, stream: Stream, done: Sequence[Done], database: sqlite3.Connection
+    ) -> None:
+        """Raise InvalidRequest if `job` cannot be gone on with behind `done`. Called before
+        anything is sent, and changes nothing."""
         ...
 
 

@@ -17,6 +17,12 @@ from typing import TYPE_CHECKING, Any, Protocol
 from omnichat_async.errors import InvalidRequest
 from omnichat_async.jobs.columns import compact, flat_columns, flatten
 from omnichat_async.jobs.sinks.base import Receipt, Sink, about, beside, sync_folder
+from omnichat_async.jobs.sinks.layout import (
+    keep_layout,
+    keep_modified,
+    kept_note,
+    refuse_other_kind,
+)
 
 if TYPE_CHECKING:
     import sqlite3
@@ -25,6 +31,7 @@ if TYPE_CHECKING:
 
     from omnichat_async.jobs.ledger import Done, Job
     from omnichat_async.jobs.sinks.base import Batch
+    from omnichat_async.jobs.sinks.layout import Layout
     from omnichat_async.jobs.streams import Stream
 
 __all__ = ["CsvFormat", "FileSink", "JsonlFormat", "RowFormat"]
@@ -35,6 +42,14 @@ FORMULA = ("=", "+", "-", "@", "\t", "\r")
 
 class RowFormat(Protocol):
     """How rows become bytes."""
+
+    def layout(self, stream: Stream) -> Layout:
+        """What must stay as it is while rows are added to a file."""
+        ...
+
+    def keep(self, layout: Layout) -> None:
+        """Go on as a file was begun."""
+        ...
 
     def header(self, stream: Stream) -> bytes:
         """What stands before the first row."""
@@ -47,6 +62,13 @@ class RowFormat(Protocol):
 
 class JsonlFormat:
     """One JSON object a line, UTF-8, as the server sent it."""
+
+    def layout(self, stream: Stream) -> Layout:
+        del stream
+        return {"kind": ".jsonl"}
+
+    def keep(self, layout: Layout) -> None:
+        """A line is a line."""
 
     def header(self, stream: Stream) -> bytes:
         del stream
@@ -65,13 +87,23 @@ class CsvFormat:
 
     def __init__(self, *, safe: bool = False) -> None:
         self._safe = safe
+        self._kept: list[str] = []
+
+    def layout(self, stream: Stream) -> Layout:
+        return {"kind": ".csv", "csv_safe": self._safe, "columns": flat_columns(stream)}
+
+    def keep(self, layout: Layout) -> None:
+        self._kept = layout["columns"]
 
     def header(self, stream: Stream) -> bytes:
-        return self._lines([flat_columns(stream)])
+        return self._lines([self._columns(stream)])
 
     def encode(self, stream: Stream, rows: Iterable[Any]) -> bytes:
-        columns = flat_columns(stream)
+        columns = self._columns(stream)
         return self._lines(flatten(row, columns) for row in rows)
+
+    def _columns(self, stream: Stream) -> list[str]:
+        return self._kept or flat_columns(stream)
 
     def _lines(self, rows: Iterable[list[Any]]) -> bytes:
         text = io.StringIO(newline="")
@@ -97,20 +129,62 @@ class FileSink(Sink):
         self._file: io.FileIO | None = None
         self._end = 0
 
+    def check_resume(
+        self, job: Job, stream: Stream, done: Sequence[Done], database: sqlite3.Connection
+    ) -> None:
+        """Whether the rows to come are of the kind that is there, and the file is as it was left.
+
+        A file that nobody has written to since the last commit is taken for what it was. One that
+        somebody has, or whose last writer died, is read once and compared range by range.
+        """
+        if not done:
+            return
+        note = kept_note(database, job)
+        if note is not None:
+            refuse_other_kind(self.path, note.layout, self._layout(stream))
+        end, there = done[-1].bytes, self.path.stat() if self.path.exists() else None
+        length = 0 if there is None else there.st_size
+        if length < end:
+            raise self._changed(end, f"{length} bytes")
+        if there is None or (note is not None and note.modified == there.st_mtime_ns):
+            return
+        other = self._other_bytes(done)
+        if other is not None:
+            raise self._changed(end, f"other bytes between {other[0]} and {other[1]}")
+
+    def _layout(self, stream: Stream) -> Layout:
+        layout = self._format.layout(stream)
+        return {**layout, "kind": layout["kind"] + ".gz"} if self._gz else layout
+
+    def _changed(self, end: int, given: str) -> InvalidRequest:
+        return InvalidRequest(
+            "resume",
+            f"{self.path.name} must hold the {end} bytes that were written to it "
+            "(force starts over)",
+            given,
+        )
+
+    def _other_bytes(self, done: Sequence[Done]) -> tuple[int, int] | None:
+        """The first part of the file that is not what was written."""
+        start = 0
+        with self.path.open("rb") as file:
+            for each in done:
+                data = file.read(each.bytes - start)
+                if each.sha256 not in {None, hashlib.sha256(data).hexdigest()}:
+                    return start, each.bytes
+                start = each.bytes
+        return None
+
     def open(
         self, job: Job, stream: Stream, done: Sequence[Done], database: sqlite3.Connection
     ) -> None:
-        del job, database
-        self._stream = stream
+        self._job, self._stream, self._database = job, stream, database
         self._end = done[-1].bytes if done else 0
-        length = self.path.stat().st_size if self.path.exists() else 0
-        if length < self._end or not self._holds(done):
-            raise InvalidRequest(
-                "resume",
-                f"{self.path.name} must hold the {self._end} bytes that were written to it "
-                "(force starts over)",
-                f"{length} bytes" if length < self._end else "other bytes",
-            )
+        note = kept_note(database, job) if self._end else None
+        layout = self._layout(stream) if note is None else note.layout
+        if note is None:
+            keep_layout(database, job, layout)
+        self._format.keep(layout)
 
     def write(self, batch: Batch) -> Receipt:
         data = b"" if self._end else self._format.header(batch.stream)
@@ -122,7 +196,7 @@ class FileSink(Sink):
             view = memoryview(data)
             while view:
                 view = view[file.write(view) :]
-            os.fsync(file.fileno())
+            self._sync(file)
         self._end += len(data)
         return Receipt(bytes=self._end, sha256=hashlib.sha256(data).hexdigest())
 
@@ -132,7 +206,7 @@ class FileSink(Sink):
             if not self._end:
                 header = self._format.header(self._stream)
                 file.write(gzip.compress(header, mtime=0) if self._gz else header)
-            os.fsync(file.fileno())
+            self._sync(file)
 
     def close(self) -> None:
         if self._file is not None:
@@ -151,14 +225,7 @@ class FileSink(Sink):
             sync_folder(self.path.parent)
         return self._file
 
-    def _holds(self, done: Sequence[Done]) -> bool:
-        """Whether the bytes of the last range are still those that were written."""
-        if not done or done[-1].sha256 is None:
-            return True
-        start = done[-2].bytes if len(done) > 1 else 0
-        if not self.path.exists():
-            return done[-1].bytes == 0
-        with self.path.open("rb") as file:
-            file.seek(start)
-            data = file.read(done[-1].bytes - start)
-        return hashlib.sha256(data).hexdigest() == done[-1].sha256
+    def _sync(self, file: io.FileIO) -> None:
+        """Make durable what was written, and note the time of it in the same transaction."""
+        os.fsync(file.fileno())
+        keep_modified(self._database, self._job, os.fstat(file.fileno()).st_mtime_ns)

@@ -2,28 +2,31 @@
 
 from __future__ import annotations
 
-import contextlib
 import hashlib
 import json
 import os
+import re
 from array import array
 from datetime import UTC, datetime
 from itertools import accumulate
 from typing import TYPE_CHECKING, Any
 
 from omnichat_async.errors import ConfigurationError, InvalidRequest
-from omnichat_async.jobs.columns import columns_of, compact, value_at
+from omnichat_async.jobs.columns import Column, columns_of, compact, value_at
+from omnichat_async.jobs.ledger import standing
 from omnichat_async.jobs.sinks.base import Receipt, Sink, about, beside, sync_folder
+from omnichat_async.jobs.sinks.layout import keep_layout, kept_note, refuse_other_kind
 from omnichat_async.windows import EPOCH, MILLISECOND
 
 if TYPE_CHECKING:
     import sqlite3
-    from collections.abc import Callable, Iterable, Iterator, Sequence
+    from collections.abc import Callable, Iterable, Sequence
     from pathlib import Path
 
-    from omnichat_async.jobs.columns import Column, Kind
+    from omnichat_async.jobs.columns import Kind
     from omnichat_async.jobs.ledger import Done, Job
     from omnichat_async.jobs.sinks.base import Batch
+    from omnichat_async.jobs.sinks.layout import Layout
     from omnichat_async.jobs.streams import Stream
     from omnichat_async.windows import Window
 
@@ -32,6 +35,12 @@ __all__ = ["ParquetSink"]
 RAW = "raw"
 ROW_GROUP = 1_000
 """Rows that are made into columns at once: what bounds the memory it takes."""
+
+_PART = re.compile(r"part-(\d{15}b?|empty)\.parquet")
+"""What this package calls a part; b is one that takes the place of another."""
+
+_LEAN = {"compression": "zstd", "use_dictionary": False}
+"""Making dictionaries takes 8 MB, and what they save zstd saves anyway."""
 
 _INT64 = range(-(2**63), 2**63)
 _YEAR_10000_MS = 253_402_300_800_000
@@ -45,6 +54,8 @@ class ParquetSink(Sink):
     fields, whatever a range holds; ``raw`` is the whole row as JSON.
     """
 
+    replaces = True
+
     def __init__(self, path: Path) -> None:
         try:
             import pyarrow as pa  # noqa: PLC0415 - an extra, looked for here and nowhere else
@@ -54,6 +65,14 @@ class ParquetSink(Sink):
                 "a .parquet file needs the extra: pip install 'omnichat_async[parquet]'"
             ) from None
         self._pa, self._pq = pa, pq
+        for each in sorted(path.glob("*.parquet")):
+            if not _PART.fullmatch(each.name):
+                raise InvalidRequest(
+                    "out",
+                    f"the folder {path.name} must hold no .parquet files but an export's own, or "
+                    "they would be read as one table",
+                    each.name,
+                )
         self.path = path
         self.checkpoint = beside(path, ".checkpoint")
         self._manifest = beside(path, ".manifest.json")
@@ -61,17 +80,34 @@ class ParquetSink(Sink):
         self._parts: dict[str, dict[str, Any]] = {}
         self._clean = False
 
-    def open(
+    def check_resume(
         self, job: Job, stream: Stream, done: Sequence[Done], database: sqlite3.Connection
     ) -> None:
-        del database
-        self._stream, self._job = stream, job
-        self._columns = columns_of(stream)
-        self._schema = self._schema_of(self._columns)
+        """Whether the parts that are done are there in their full length."""
+        note = kept_note(database, job)
+        if done and note is not None:
+            refuse_other_kind(self.path, note.layout, _layout(columns_of(stream)))
         for each in done:
             if each.part is not None:
                 self._check(each)
-                self._parts[each.part] = _entry(each.window, each.rows, each.bytes, each.sha256)
+
+    def open(
+        self, job: Job, stream: Stream, done: Sequence[Done], database: sqlite3.Connection
+    ) -> None:
+        self._stream, self._job, self._database = stream, job, database
+        self._columns = columns_of(stream)
+        self._clean = False
+        self._parts = {
+            each.part: _entry(each.window, each.rows, each.bytes, each.sha256)
+            for each in done
+            if each.part is not None
+        }
+        note = kept_note(database, job) if self._parts else None
+        if note is None:
+            keep_layout(database, job, _layout(self._columns))
+        else:
+            self._columns = _columns_in(note.layout)
+        self._schema = self._schema_of(self._columns)
 
     def _check(self, done: Done) -> None:
         part = self.path / str(done.part)
@@ -87,9 +123,14 @@ class ParquetSink(Sink):
     def write(self, batch: Batch) -> Receipt:
         with about(self.path):
             self._clear()
+            names = [f"part-{batch.window.after:015d}{letter}.parquet" for letter in ("", "b")]
+            former = next((name for name in names if name in self._parts), None)
+            if former is not None:  # it is there until the new one counts
+                del self._parts[former]
+                self._clean = False
             if not batch.rows:
                 return Receipt()
-            name = f"part-{batch.window.after:015d}.parquet"
+            name = names[0] if former != names[0] else names[1]
             size, digest = self._write_part(name, batch.rows)
             self._parts[name] = _entry(batch.window, len(batch.rows), size, digest)
             self._write_manifest()
@@ -112,8 +153,8 @@ class ParquetSink(Sink):
         self.path.mkdir(exist_ok=True)
         if any(True for _ in self.path.iterdir()):
             self._write_manifest()  # of parts that stay, so that it never names one that is gone
-        for part in self.path.glob("part-*.parquet"):
-            if part.name not in self._parts:
+        for part in self.path.iterdir():
+            if _PART.fullmatch(part.name) and part.name not in self._parts:
                 part.unlink()
         sync_folder(self.path)
         sync_folder(self.path.parent)
@@ -121,10 +162,8 @@ class ParquetSink(Sink):
 
     def _write_part(self, name: str, rows: list[Any]) -> tuple[int, str]:
         with self._fresh.open("wb") as file:
-            with (
-                self._lean_memory(),
-                self._pq.ParquetWriter(file, self._schema, compression="zstd") as writer,
-            ):
+            pool = self._pa.system_memory_pool()  # Arrow's own keeps 20 MB more
+            with self._pq.ParquetWriter(file, self._schema, memory_pool=pool, **_LEAN) as writer:
                 for first in range(0, max(1, len(rows)), ROW_GROUP):
                     writer.write_table(self._table(rows[first : first + ROW_GROUP]))
             file.flush()
@@ -141,23 +180,15 @@ class ParquetSink(Sink):
         arrays.append(self._array_of("text", self._pa.string(), [compact(row) for row in rows]))
         return self._pa.Table.from_arrays(arrays, schema=self._schema)
 
-    @contextlib.contextmanager
-    def _lean_memory(self) -> Iterator[None]:
-        """Have Arrow take what it needs from the system: its own pool keeps 20 MB more."""
-        usual = self._pa.default_memory_pool()
-        self._pa.set_memory_pool(self._pa.system_memory_pool())
-        try:
-            yield
-        finally:
-            self._pa.set_memory_pool(usual)
-
     def _write_manifest(self) -> None:
+        horizon, finished = standing(self._database, self._job)
         with self._fresh.open("w", encoding="utf-8") as file:
             json.dump(
                 {
                     "stream": self._stream.name,
                     "after": self._job.window.after,
-                    "horizon": self._job.horizon,
+                    "horizon": horizon,
+                    "finished": finished,
                     "rows": sum(part["rows"] for part in self._parts.values()),
                     "parts": [{"file": name, **part} for name, part in self._parts.items()],
                 },
@@ -198,6 +229,14 @@ class ParquetSink(Sink):
         buffers = [_bits(value is not None for value in values), *_BUFFERS[kind](values)]
         wrapped = [self._pa.py_buffer(each) for each in buffers]
         return self._pa.Array.from_buffers(tp, len(values), wrapped)
+
+
+def _layout(columns: Iterable[Column]) -> Layout:
+    return {"kind": ".parquet", "columns": [[*each.path, each.kind] for each in columns]}
+
+
+def _columns_in(layout: Layout) -> list[Column]:
+    return [Column(path=tuple(path), kind=kind) for *path, kind in layout["columns"]]
 
 
 def _bits(flags: Iterable[bool]) -> bytes:

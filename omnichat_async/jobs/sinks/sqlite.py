@@ -48,6 +48,7 @@ class SqliteSink(Sink):
 
     upserts = True
     shared = True
+    replaces = True
 
     def __init__(self, path: Path) -> None:
         self.path = self.checkpoint = path
@@ -65,6 +66,7 @@ class SqliteSink(Sink):
         with database_errors(self.path):
             for statement in self._definitions():
                 database.execute(statement)
+            self._add_columns()
 
     def write(self, batch: Batch) -> Receipt:
         with database_errors(self.path):
@@ -74,6 +76,11 @@ class SqliteSink(Sink):
                     (self._reached, self._job.window.before),
                 )
                 self._clean = True
+            if not self._stream.key:  # what was read of this range before
+                self._database.execute(
+                    f"DELETE FROM {self._table} WHERE _after >= ? AND _after < ?",  # noqa: S608
+                    (batch.window.after, batch.window.before),
+                )
             self._database.executemany(
                 self._insert, (self._cells(row, batch) for row in batch.rows)
             )
@@ -94,6 +101,16 @@ class SqliteSink(Sink):
         if not keyed:
             made.append(f"CREATE INDEX IF NOT EXISTS {self._table}_after ON {self._table} (_after)")
         return made
+
+    def _add_columns(self) -> None:
+        """Those that this version knows and the one that made the table did not."""
+        found = self._database.execute(f"PRAGMA table_info({self._table})")
+        there = {row[1].lower() for row in found}
+        for column in self._columns:
+            if column.name.lower() not in there:
+                self._database.execute(
+                    f'ALTER TABLE {self._table} ADD COLUMN "{column.name}" {_TYPES[column.kind]}'
+                )
 
     def _statement(self, names: list[str]) -> str:
         quoted = [f'"{name}"' for name in names]
