@@ -138,7 +138,7 @@ def test_what_is_unknown_ends_with_3_until_somebody_decides(
     assert "Found on the server: 150. Still unknown: 150." in err
     code, out, err = in_process(capsys, *go_on(sandbox, "--yes", "--resend-unknown"))
     assert code == 2  # too early
-    assert "try again later" in err
+    assert "try again in 300 s" in err
     both = ["--resend-unknown", "--drop-unknown"]
     assert in_process(capsys, *go_on(sandbox, "--yes", *both))[0] == 2
     again = ["--yes", "--resend-unknown", "--settle", "0", "--json"]
@@ -307,3 +307,95 @@ def test_a_journal_that_is_not_there_is_not_made(
         )
         assert (code, "No such file" in err) == (1, True)
     assert not (tmp_path / "job").exists()
+
+
+@pytest.mark.slow
+def test_a_signal_during_the_look_at_the_server_changes_nothing(
+    capsys: Capture, sandbox: Sandbox, tmp_path: Path
+) -> None:
+    to(tmp_path, 100)
+    sandbox.add_fault(Fault(kind="reset_before", at=1, path="/broadcast"))
+    assert in_process(capsys, *send(sandbox, "--yes"))[0] == 3
+    seen = sandbox.stats().requests
+    slowly = ["--rate", "0.02", "--yes", "--resend-unknown", "--settle", "0"]  # it looks twice
+    with subprocess.Popen(
+        command(*go_on(sandbox, *slowly)),
+        env=environment(),
+        stderr=subprocess.PIPE,
+        text=True,
+    ) as process:
+        while sandbox.stats().requests == seen:
+            time.sleep(0.002)
+        process.send_signal(signal.SIGTERM)
+        _, err = process.communicate(timeout=60)
+    assert (process.returncode, err.splitlines()[-1]) == (130, "Interrupted: nothing was sent.")
+    code, out, _ = in_process(capsys, "broadcast", "status", "--journal", "job", "--json")
+    assert (code, events(out)[0]["unknown"], events(out)[0]["pending"]) == (3, 100, 0)
+    assert not list(tmp_path.glob("job.worker-*"))
+
+
+def test_nobody_there_to_answer_is_a_no(
+    capsys: Capture, sandbox: Sandbox, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    to(tmp_path, 10)
+    answer(monkeypatch, "")
+    code, _, err = in_process(capsys, *send(sandbox))
+    assert (code, "Nothing was sent" in err, "--yes" in err) == (130, True, True)
+    assert sandbox.stats().requests == 0
+
+
+def test_the_rest_after_a_first_small_batch_is_pointed_out(
+    capsys: Capture, sandbox: Sandbox, tmp_path: Path
+) -> None:
+    to(tmp_path, 300)
+    code, out, err = in_process(capsys, *send(sandbox, "--yes", "--limit", "10"))
+    assert (code, bool(re.search(r"pending +290\b", out))) == (0, True)
+    assert "Send to those who are pending with:" in err
+    assert "broadcast resume --journal job" in err
+    _, _, err = in_process(capsys, *go_on(sandbox, "--yes"))
+    assert "resume" not in err
+
+
+def test_what_would_be_refused_is_refused_before_the_question(
+    capsys: Capture, sandbox: Sandbox, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    to(tmp_path, 100)
+    sandbox.add_fault(Fault(kind="reset_before", at=1, path="/broadcast"))
+    assert in_process(capsys, *send(sandbox, "--yes"))[0] == 3
+    answer(monkeypatch, "y\n")
+    code, _, err = in_process(capsys, *go_on(sandbox, "--resend-unknown"))
+    assert (code, "Send to" in err, "try again in" in err) == (2, False, True)
+    elsewhere = ["--base-url", "https://open-api.example/v1", "broadcast", "resume"]
+    code, _, err = in_process(capsys, "--token", "t", *elsewhere, "--journal", "job")
+    assert (code, "Send to" in err, "belongs to this machine" in err) == (2, False, True)
+    assert "Go on with" not in err
+
+
+def test_a_trial_on_the_sandbox_goes_on_there(capsys: Capture, tmp_path: Path) -> None:
+    to(tmp_path, 300)
+    words = ["--recipients", "people.txt", "--message", "message.json", "--journal", "job"]
+    argv = ["--sandbox", "broadcast", "send", *words, "--yes", "--limit", "150"]
+    code, _, err = in_process(capsys, *argv)
+    assert (code, "  omnichat --sandbox broadcast resume --journal job" in err) == (0, True)
+    code, out, _ = in_process(
+        capsys, "--sandbox", "broadcast", "resume", "--journal", "job", "--yes"
+    )
+    assert (code, bool(re.search(r"sent +300\b", out))) == (0, True)
+
+
+def test_ids_and_subjects_are_shown_as_they_are_however_narrow_it_is(
+    capsys: Capture, sandbox: Sandbox, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    to(tmp_path, 10)
+    subject = "Sale :smile: [bold]"
+    (tmp_path / "message.json").write_text(json.dumps({**MESSAGE, "subject": subject}))
+    code, _, err = in_process(capsys, *send(sandbox, "--yes"))
+    assert (code, subject in err) == (0, True)
+    monkeypatch.setenv("COLUMNS", "40")
+    (sent,) = sandbox._world.broadcasts
+    for words in (["list"], ["show", sent.id]):
+        code, out, _ = in_process(capsys, *account(sandbox), "broadcast", *words)
+        assert (code, sent.id in out, f"{subject} [" in out, sent.subject in out) == (
+            0,
+            *[True] * 3,
+        )

@@ -24,7 +24,6 @@ from omnichat_async import (
     RateLimiter,
     RetryPolicy,
     Unauthorized,
-    paging,
 )
 from omnichat_async.jobs import FanOut, Message, State
 from omnichat_async.jobs.fanout import read_status
@@ -497,7 +496,7 @@ def test_nothing_is_sent_again_before_it_had_time_to_show(sandbox: Sandbox, jour
         async with fan_out(sandbox, journal, settle=3600) as job:
             await job.plan(broadcast(), people(100))
             assert (await job.run()).unknown == 100
-            with pytest.raises(InvalidRequest, match="try again later"):
+            with pytest.raises(InvalidRequest, match="try again in 3600 s"):
                 await job.resend_unknown()
             assert (await job.status()).unknown == 100
 
@@ -543,7 +542,7 @@ def test_a_list_that_is_cut_short_settles_what_it_shows_and_no_more(
     sandbox: Sandbox, journal: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A server that gives no more rows than it counts to: nobody knows what is behind them."""
-    monkeypatch.setattr(paging, "DEPTH", 100)
+    monkeypatch.setattr("omnichat_async.paging.rules.DEPTH", 100)
 
     async def main() -> None:
         async with fan_out(sandbox, journal, concurrency=1, settle=0) as job:

@@ -5,10 +5,12 @@ from __future__ import annotations
 import asyncio
 import errno
 import json
+import re
 import sqlite3
 from datetime import datetime
 from itertools import chain
-from typing import TYPE_CHECKING, Any
+from types import SimpleNamespace
+from typing import TYPE_CHECKING, Any, get_args
 
 import pytest
 from hypothesis import given
@@ -32,17 +34,20 @@ from omnichat_async import (
 from omnichat_async.classify import Reply, classify, to_error
 from omnichat_async.errors import BadRequest
 from omnichat_async.jobs import Message, State
+from omnichat_async.jobs.fanout.answers import accepted
 from omnichat_async.jobs.fanout.database import Database
-from omnichat_async.jobs.fanout.intake import BadRow, batches, read_row
+from omnichat_async.jobs.fanout.departure import LONGEST_LEAD_S, Lead
+from omnichat_async.jobs.fanout.intake import BadRow, Row, batches, read_row
 from omnichat_async.jobs.fanout.journal import Journal
 from omnichat_async.jobs.fanout.liveness import Lifeline, is_alive
-from omnichat_async.jobs.fanout.message import read_mark, reference
+from omnichat_async.jobs.fanout.message import Kind, read_mark
 from omnichat_async.jobs.fanout.records import Recipient
 from omnichat_async.jobs.fanout.verdicts import judge
+from omnichat_async.limits import Permit
 from omnichat_async.models import Image, Text, WhatsAppTemplate, headless
 from omnichat_async.sandbox import Fault
 from tests.support.calls import ONCE
-from tests.support.exports import served
+from tests.support.exports import ROOT, served
 from tests.support.fanouts import LINE, WHATSAPP, broadcast, fan_out, people, planned
 from tests.support.run import run
 
@@ -55,7 +60,9 @@ DIRECT = Message.direct(
 
 
 async def rows_of(source: Any, column: str = "to") -> list[tuple[int, Any]]:
-    return list(chain.from_iterable([batch async for batch in batches(source, column)]))
+    return list(
+        chain.from_iterable([batch async for batch in batches("recipients", source, column)])
+    )
 
 
 # ---- rows --------------------------------------------------------------------------------------
@@ -77,12 +84,31 @@ def test_a_csv_file_keeps_its_line_numbers(tmp_path: Path) -> None:
     ]
 
 
+def test_a_row_that_is_no_csv_is_bad_and_no_more_than_that(tmp_path: Path) -> None:
+    path = tmp_path / "people.csv"
+    path.write_text('to,name\nU1,Ann\n"U2"x,Bob\n' + "x" * 200_000 + '\nU3,"Eve""s"\nU4,"Fay')
+    rows = run(rows_of(path))
+    read = [read_row(line, raw, "to", DIRECT) for line, raw in rows]
+    assert [(each.line, isinstance(each, BadRow)) for each in read] == [
+        (2, False),
+        (3, True),
+        (4, True),
+        (5, False),
+        (6, True),
+    ]
+    assert "Fay" not in str(read)
+
+
 @pytest.mark.parametrize(
     ("name", "content", "limit"),
     [
         ("people.csv", "U1,Ann\nU2,Bob\n", "must name a column 'to'"),
         ("people.csv", "", "must name a column 'to'"),
-        ("people.csv", "to\n" + "x" * 200_000, "line 2 is not"),
+        ("people.csv", "to,name,to\nU1,Ann,U2\n", "3 columns, 2 of that name"),
+        ("people.csv", 'to,name\nU1,"Ann\nU2,Bob\nU3,Eve\n', "lines 2 to 4 are none"),
+        ("people.csv", 'to,name\nU1,"Ann\nU2,"Bob"\nU3,Eve\n', "lines 2 to 3 are none"),
+        ("people.txt", "U1\n" + "x" * 2_000_000, "line 2"),
+        ("people.jsonl", "[" + "1," * 1_000_000, "line 1"),
         ("people.xlsx", "", "must end in"),
     ],
 )
@@ -114,6 +140,81 @@ def test_json_lines_are_text_or_objects(tmp_path: Path) -> None:
 def test_a_missing_file_is_an_os_error(tmp_path: Path) -> None:
     with pytest.raises(FileNotFoundError):
         run(rows_of(tmp_path / "nobody.txt"))
+
+
+def test_rows_of_a_database_and_objects_fill_placeholders() -> None:
+    database = sqlite3.connect(":memory:")
+    database.row_factory = sqlite3.Row
+    selected = database.execute("SELECT 'U1' AS \"to\", 'Ann' AS name")
+    (of_database,) = selected.fetchall()
+    database.close()
+    for row in (of_database, SimpleNamespace(to="U1", name="Ann"), {"to": "U1", "name": "Ann"}):
+        read = read_row(1, row, "to", DIRECT)
+        assert isinstance(read, Row)
+        assert (read.address, read.personal) == ("U1", '{"name": "Ann"}')
+    assert isinstance(read_row(1, SimpleNamespace(to="U1"), "to", DIRECT), BadRow)
+    assert isinstance(read_row(1, of_database, "phone", DIRECT), BadRow)
+
+
+@pytest.mark.parametrize(
+    "value", [None, "", "  ", float("nan"), float("inf"), True, [], "x" * 1001]
+)
+def test_a_value_that_would_look_odd_is_bad(value: object) -> None:
+    row = read_row(1, {"to": "U1", "name": value}, "to", DIRECT)
+    assert isinstance(row, BadRow)
+    assert row.reason.startswith("name: ")
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        "85291234567.0",  # out of a spreadsheet: one digit more, and somebody else's number
+        "85291234567.",
+        "+85291234567.00",
+        "+44 (0)20 7946 0958",
+        "8.5291234567E+10",
+        "９1234567",
+        "8529123\x004567",
+        85291234567.0,
+    ],
+)
+def test_what_could_become_another_phone_number_is_bad(value: object) -> None:
+    message = broadcast(platform="whatsapp", channel_id=WHATSAPP)
+    assert isinstance(read_row(1, {"to": value}, "to", message), BadRow)
+
+
+@pytest.mark.parametrize(
+    "value", ["+852 9123-4567", "00852 91234567", "(852) 9123 4567", "852.9123.4567", 85291234567]
+)
+def test_one_phone_number_written_in_many_ways_is_one(value: object) -> None:
+    message = broadcast(platform="whatsapp", channel_id=WHATSAPP)
+    row = read_row(1, {"to": value}, "to", message)
+    assert isinstance(row, Row)
+    assert row.address == "85291234567"
+
+
+@pytest.mark.parametrize("value", ["U1 U2", "U1\nU2", "U1\x00", "U1\u200b", "U1\u00a0x", "x" * 201])
+def test_an_id_holds_nothing_that_cannot_be_seen(value: str) -> None:
+    assert isinstance(read_row(1, value, "to", broadcast()), BadRow)
+
+
+def test_a_business_scoped_id_is_no_phone_number_for_notifications() -> None:
+    message = Message.notification(channel_id=LINE, setting_id="s", value_map={"a": "b"})
+    assert isinstance(read_row(1, "US.13491208655302741918", "to", message), BadRow)
+
+
+def test_an_error_about_the_suppression_list_says_so(tmp_path: Path) -> None:
+    path = tmp_path / "out.csv"
+    path.write_text("phone\n1\n")
+
+    async def main() -> None:
+        async with fan_out(sandbox, tmp_path / "j") as job:
+            with pytest.raises(InvalidRequest) as caught:
+                await job.plan(broadcast(), ["U1"], suppress=path)
+            assert caught.value.field == "suppress"
+
+    with served(rows=10) as sandbox:
+        run(main())
 
 
 def test_a_row_that_is_no_utf_8_is_bad() -> None:
@@ -149,6 +250,10 @@ CONTENTS: list[dict[str, Any]] = [
         },
     },
 ]
+TEMPLATE_OF_NOTHING = {
+    "type": "whatsappTemplate",
+    "whatsappTemplate": {"name": "cart", "components": [{"type": "body", "x": float("nan")}]},
+}
 FLEX = {
     "type": "lineFlexMessageTemplates",
     "lineFlexMessageTemplates": [
@@ -213,6 +318,9 @@ def test_a_documented_notification_is_sent_as_it_is() -> None:
         ({"messages": [{"type": "whatsappTemplate"}]}, "whatsappTemplate"),
         ({"messages": [{"type": "text", "text": "Dear ${name}"}]}, "messages"),
         ({"messages": [FLEX]}, "messages"),
+        ({"messages": [{"type": "text", "text": "Dear ${}"}]}, "message"),
+        ({"messages": [{"type": "text", "text": "Dear ${name"}]}, "message"),
+        ({"messages": [TEMPLATE_OF_NOTHING]}, "message"),
         ({"messages": [CONTENTS[2], CONTENTS[0]]}, "messages"),
         ({"subject": ""}, "subject"),
         ({"scheduledAt": "tomorrow"}, "scheduledAt"),
@@ -227,6 +335,20 @@ def test_a_wrong_message_names_the_field(data: dict[str, Any], field: str) -> No
     with pytest.raises(InvalidRequest) as caught:
         Message.from_json(json.dumps({**whole, **data}))
     assert caught.value.field == field
+
+
+def test_the_messages_of_the_documentation_are_messages() -> None:
+    page = (ROOT / "docs" / "pages" / "fanout.md").read_text(encoding="utf-8")
+    found = [Message.from_json(text) for text in re.findall(r"```json\n(.*?)```", page, re.DOTALL)]
+    assert {message.kind for message in found} == set(get_args(Kind))
+
+
+def test_a_field_too_many_is_named_unless_it_may_be_data() -> None:
+    whole = {"subject": "s", "platform": "line", "channelId": "c", "messages": [CONTENTS[0]]}
+    with pytest.raises(InvalidRequest, match="given: chanelId, to"):
+        Message.from_json(json.dumps({**whole, "to": ["U1"], "chanelId": "c"}))
+    with pytest.raises(InvalidRequest, match="given: 1 other fields"):
+        Message.from_json(json.dumps({**whole, "+85291234567": "c"}))
 
 
 def test_a_headless_content_needs_an_object_of_its_type() -> None:
@@ -253,6 +375,27 @@ def test_typed_and_written_messages_are_the_same() -> None:
     assert message.texts({"name": "Ann"}) == []
 
 
+def test_placeholders_have_the_names_of_columns() -> None:
+    message = Message.direct(
+        platform="line",
+        channel_id=LINE,
+        track_id="t",
+        messages=[Text("Dear ${First Name} ${ 姓 }, $5 {off}")],
+    )
+    assert message.names == ("First Name", "姓")
+    row = read_row(1, {"to": "U1", "First Name": "Ann", "姓": "李"}, "to", message)
+    assert isinstance(row, Row)
+    _, body = message.request([Recipient("U1", json.loads(row.personal or ""))], None, 1)
+    assert body["messages"][0]["text"] == "Dear Ann 李, $5 {off}"
+
+
+def test_a_lone_surrogate_anywhere_in_a_message_is_refused() -> None:
+    content = {"type": "text", "text": {"body": "hi"}, "context": {"x": "\ud800"}}
+    given = {"kind": "headless", "businessPhone": WHATSAPP, "content": content}
+    with pytest.raises(InvalidRequest):
+        Message.from_json(json.dumps(given))
+
+
 @given(st.dictionaries(st.just("name"), st.text(min_size=1, max_size=20), min_size=1))
 def test_a_value_is_never_filled_again(personal: dict[str, str]) -> None:
     _, body = DIRECT.request([Recipient("U1", personal)], None, 1)
@@ -275,19 +418,30 @@ def test_other_subjects_have_no_mark(subject: str | None) -> None:
     [
         ("broadcast", {"content": {"broadcastId": "b"}}, "b"),
         ("broadcast", {"broadcastId": "b"}, "b"),
-        ("broadcast", {"content": []}, None),
-        ("broadcast", None, None),
+        ("broadcast", {"broadcastId": 17}, "17"),
         ("direct-message", {"content": {"messageId": ["m", "n"]}}, "m"),
         ("direct-message", {"content": {"messageIds": ["m"]}}, "m"),
+        ("direct-message", {"content": {"messageId": None, "messageIds": ["m"]}}, "m"),
         ("direct-message", {"content": {"messageIds": []}}, None),
+        ("direct-message", {"content": {"trackId": "t"}}, None),
         ("notification", {"triggerId": "t"}, "t"),
         ("notification", {"content": {"triggerId": "t"}}, "t"),
         ("headless", {"messages": [{"id": "wamid.1"}]}, "wamid.1"),
-        ("headless", [], None),
     ],
 )
 def test_the_id_in_an_answer(kind: Any, answer: Any, ref: str | None) -> None:
-    assert reference(kind, answer) == ref
+    assert accepted(kind, answer) == ref
+
+
+@pytest.mark.parametrize(
+    "answer", [None, [], {}, "ok", 200, True, {"status": "ok"}, {"content": []}, {"errorCode": "X"}]
+)
+@pytest.mark.parametrize("kind", ["broadcast", "direct-message", "headless", "notification"])
+def test_an_answer_of_somebody_else_is_none(kind: Any, answer: Any) -> None:
+    with pytest.raises(DecodeError):
+        accepted(kind, answer)
+    with pytest.raises(DecodeError):
+        accepted("broadcast", {"broadcastId": ""})
 
 
 # ---- verdicts ----------------------------------------------------------------------------------
@@ -356,6 +510,26 @@ def test_what_an_error_means(
 def test_a_reason_holds_no_free_text() -> None:
     verdict = judge(answered(400, {"errorCode": "Ann Lee +85291234567", "message": "Ann"}))
     assert verdict.reason == "BadRequest (HTTP 400)"
+
+
+# ---- the lead ----------------------------------------------------------------------------------
+
+
+@given(st.lists(st.tuples(st.floats(0, 1), st.floats(0, 0.2)), min_size=1, max_size=20))
+def test_calls_leave_at_least_as_far_apart_as_they_were_permitted_to(
+    given_: list[tuple[float, float]],
+) -> None:
+    """Whatever the disk takes, or else it would break the law of the rate limit."""
+    lead, granted, now = Lead(), 0.0, 0.0
+    last = Permit(-10.0), Permit(-10.0)
+    for gap, took in given_:
+        granted += gap
+        now = max(now, granted + took)
+        permit = Permit(granted)
+        moved = lead.moved(permit, now)
+        assert moved.granted_at - last[1].granted_at >= granted - last[0].granted_at - 1e-9
+        assert min(now - granted, LONGEST_LEAD_S) <= lead.seconds <= LONGEST_LEAD_S
+        last = permit, moved
 
 
 # ---- the journal -------------------------------------------------------------------------------

@@ -13,7 +13,7 @@ import typer
 
 from omnichat_async.cli import broadcasts
 from omnichat_async.cli.display import complain
-from omnichat_async.cli.exits import INTERRUPTED, UNDECIDED
+from omnichat_async.cli.exits import INTERRUPTED, UNDECIDED, USAGE
 from omnichat_async.cli.fanout_display import fanout_display
 from omnichat_async.cli.running import run_until_interrupted
 from omnichat_async.cli.settings import DEFAULT_RATE
@@ -63,6 +63,8 @@ class Job:
     def resume_command(self) -> str:
         """The command line that goes on. It never holds the token."""
         words = ["omnichat"]
+        if self.settings.sandbox:
+            words.append("--sandbox")
         if self.settings.base_url is not None:
             words += ["--base-url", self.settings.base_url]
         if self.settings.rate != DEFAULT_RATE:
@@ -70,9 +72,10 @@ class Job:
         return shlex.join([*words, "broadcast", "resume", "--journal", str(self.journal)])
 
     def complete(self, main: Coroutine[Any, Any, T]) -> T:
-        """Run something that a signal cancels."""
+        """Run something that sends nothing and that a signal cancels."""
         result = run_until_interrupted(main)
         if result is None:
+            typer.echo("Interrupted: nothing was sent.", err=True)
             raise typer.Exit(INTERRUPTED)
         return result
 
@@ -84,8 +87,17 @@ class Job:
         if self.settings.json:
             raise ConfigurationError("--json asks no questions: confirm with --yes")
         question = f"Send to {count:,} people? It costs money and cannot be undone."
-        if not typer.confirm(question, err=True):
-            typer.echo(f"Nothing was sent. Send it with:\n  {self.resume_command()}", err=True)
+        try:
+            sure = typer.confirm(question, err=True)
+        except typer.Abort:  # Ctrl-C, or nobody there to answer
+            typer.echo("", err=True)
+            sure = False
+        if not sure:
+            typer.echo(
+                "Nothing was sent. Send it with (--yes answers the question):\n"
+                f"  {self.resume_command()}",
+                err=True,
+            )
             raise typer.Exit(INTERRUPTED)
 
     def run(
@@ -122,12 +134,13 @@ class Job:
             status = run_until_interrupted(main(), stop)
         except (OmnichatError, OSError) as error:
             code = complain(error, as_json=self.settings.json)
-            display.interrupted(self._status(), self.resume_command())
+            if code != USAGE:  # the same command would be refused again
+                display.interrupted(self._status(), self.resume_command())
             raise typer.Exit(code) from None
         if status is None or (stopped and not status.done):
             display.interrupted(self._status(), self.resume_command())
             raise typer.Exit(INTERRUPTED)
-        display.status(status)
+        display.status(status, self.resume_command())
         raise typer.Exit(UNDECIDED if status.unknown else 0)
 
     def _status(self) -> Status:
@@ -164,7 +177,7 @@ def send(
     """Send a message to everybody in a file: once, whatever happens.
 
     The message's "kind" may be broadcast (the default), direct-message, headless or notification;
-    texts of the last three may hold ${column}.
+    texts of the last three may hold ${column}. Once planned, the job goes on with resume.
     """
     settings: Settings = context.obj
     content = read_message(message, platform, channel_id)
@@ -204,7 +217,10 @@ def resume(
     ] = False,
     settle: Annotated[
         float,
-        typer.Option(help="Seconds a lost call must have had to show before it is sent again."),
+        typer.Option(
+            help="With --resend-unknown: seconds that must lie between a lost call and a look at "
+            "the server that did not find it."
+        ),
     ] = SETTLE_S,
     limit: LimitOption = None,
     yes: YesOption = False,
@@ -217,9 +233,13 @@ def resume(
 
     async def look() -> Status:
         await read_status(journal)  # before a file is made where there is none
-        async with settings.client() as client, FanOut(client, journal) as fan_out:
-            if (await fan_out.status()).unknown:
-                fanout_display(settings).reconciled(await fan_out.reconcile())
+        async with settings.client() as client, FanOut(client, journal, settle=settle) as fan_out:
+            before = (await fan_out.status()).unknown
+            found = await fan_out.reconcile()
+            if before or found.found:
+                fanout_display(settings).reconciled(found)
+            if resend_unknown:
+                await fan_out.resend_unknown(dry_run=True)
             return await fan_out.status()
 
     status = job.complete(look())
@@ -228,12 +248,12 @@ def resume(
     job.run(limit, resend=resend_unknown and bool(again), drop=drop_unknown, settle=settle)
 
 
-@app.command()
+@app.command(epilog=GLOBALS)
 def status(context: typer.Context, journal: JournalOption) -> None:
     """Show how a job stands. It needs no account."""
     job = Job(context.obj, journal)
     found = job.complete(read_status(journal))
-    fanout_display(context.obj).status(found)
+    fanout_display(context.obj).status(found, job.resume_command())
     raise typer.Exit(UNDECIDED if found.unknown else 0)
 
 
@@ -255,7 +275,7 @@ def report(
             return await fan_out.report(out)
 
     found = job.complete(collect())
-    fanout_display(settings).report(found)
+    fanout_display(settings).report(found, job.resume_command())
     raise typer.Exit(UNDECIDED if found.status.unknown else 0)
 
 

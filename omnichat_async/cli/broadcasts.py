@@ -7,10 +7,9 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import attrs
 import typer
-from rich.console import Console
 from rich.table import Table
 
-from omnichat_async.cli.display import say
+from omnichat_async.cli.display import plain_console, say
 from omnichat_async.cli.exits import INTERRUPTED
 from omnichat_async.cli.running import run_until_interrupted
 from omnichat_async.models.broadcasts import BroadcastType
@@ -26,6 +25,8 @@ __all__ = ["list_broadcasts", "recipients", "show"]
 
 BRIEF = ("id", "status", "sent_at", "recipient_count", "success", "read", "clicked", "subject")
 PERSON = ("phone", "success", "sent_at", "read_at", "clicked_at", "responded_at", "error")
+
+WIDEST = 10_000
 
 LimitOption = Annotated[int, typer.Option(min=1, help="Rows at most.")]
 BroadcastId = Annotated[str, typer.Argument(help="A broadcast's id.")]
@@ -64,7 +65,7 @@ def show(context: typer.Context, broadcast_id: BroadcastId) -> None:
     for name, value in fields.items():
         if value not in (None, [], {}):
             table.add_row(name, str(value))
-    Console(highlight=False, soft_wrap=True).print(table)
+    _show(table)
 
 
 def recipients(
@@ -116,7 +117,13 @@ def _print(settings: Settings, event: str, columns: Sequence[str], rows: list[An
     for row in rows:
         fields = _fields(row)
         table.add_row(*("" if fields[name] is None else str(fields[name]) for name in columns))
-    Console(highlight=False, soft_wrap=True).print(table)
+    _show(table)
+
+
+def _show(table: Table) -> None:
+    console = plain_console()
+    console.width = WIDEST  # ids are made to be copied: nothing is cut to that of a terminal
+    console.print(table)
 
 
 def _fields(row: Any) -> dict[str, Any]:

@@ -9,12 +9,11 @@ import time
 from typing import TYPE_CHECKING, Any, Protocol
 
 import attrs
-from rich.console import Console
 from rich.progress import BarColumn, TextColumn
 from rich.progress import Progress as ProgressBar
 from rich.table import Table
 
-from omnichat_async.cli.display import EVENT_S, say
+from omnichat_async.cli.display import EVENT_S, plain_console, say
 from omnichat_async.jobs.fanout import State
 
 if TYPE_CHECKING:
@@ -54,11 +53,11 @@ class FanOutDisplay(Protocol):
     def interrupted(self, status: Status, command: str) -> None:
         """It ended early, and `command` goes on."""
 
-    def status(self, status: Status) -> None:
-        """How it stands."""
+    def status(self, status: Status, command: str) -> None:
+        """How it stands; `command` goes on."""
 
-    def report(self, report: Report) -> None:
-        """How it fared."""
+    def report(self, report: Report, command: str) -> None:
+        """How it fared; `command` goes on."""
 
 
 def fanout_display(settings: Settings) -> FanOutDisplay:
@@ -86,12 +85,12 @@ async def _following(job: FanOut, show: Any) -> AsyncIterator[None]:
 
 class _Terminal:
     def __init__(self) -> None:
-        self._console = Console(stderr=True, highlight=False, soft_wrap=True)
+        self._console = plain_console(stderr=True)
 
     async def planned(self, plan: Plan, job: FanOut) -> None:
         self._table(
             ("recipients", f"{plan.recipients:,}"),
-            ("calls", f"{plan.calls:,}, about {plan.minutes:.1f} minutes"),
+            ("calls", f"{plan.calls:,}, {_minutes(plan.minutes)}"),
             ("duplicates", f"{plan.duplicates:,}"),
             ("excluded", f"{plan.excluded:,}"),
             ("invalid rows", f"{plan.invalid:,}"),
@@ -145,14 +144,30 @@ class _Terminal:
     def reconciled(self, found: Reconciled) -> None:
         self._say(f"Found on the server: {found.found:,}. Still unknown: {found.unknown:,}.")
         if not found.complete:
-            self._say("The server did not show its list to the end.")
+            self._say("The server does not show all that was sent. Is it the same account?")
 
     def interrupted(self, status: Status, command: str) -> None:
-        self.status(status)
+        self._counts(status)
         self._say("Stopped. Go on with:")
         self._say(f"  {command}")
 
-    def status(self, status: Status) -> None:
+    def status(self, status: Status, command: str) -> None:
+        self._counts(status)
+        if status.unknown:
+            self._say(
+                "Nobody knows whether the unknown ones got it. This looks for them on the server, "
+                "and sends to those who are pending:"
+            )
+            self._say(f"  {command}")
+            self._say(
+                "Who stays unknown is in the report; what becomes of them you decide, by adding "
+                "--resend-unknown or --drop-unknown."
+            )
+        elif status.pending:
+            self._say("Send to those who are pending with:")
+            self._say(f"  {command}")
+
+    def _counts(self, status: Status) -> None:
         self._table(
             ("recipients", f"{status.recipients:,}"),
             ("sent", f"{status.sent:,}"),
@@ -163,14 +178,17 @@ class _Terminal:
         )
         if status.halted:
             self._say(f"The last run was stopped by {status.halted}.")
-        if status.unknown:
+        if status.late:
             self._say(
-                "Nobody knows whether the unknown ones got it: see the report, then decide with "
-                "resume --resend-unknown or --drop-unknown."
+                f"Sent twice: {status.late:,} calls were sent again as unknown and showed on the "
+                "server after that."
             )
 
-    def report(self, report: Report) -> None:
-        self.status(report.status)
+    def report(self, report: Report, command: str) -> None:
+        self.status(report.status, command)
+        if not report.broadcasts:
+            self._say("No broadcast to follow up; what becomes of other kinds is told by webhook.")
+            return
         rows = [("broadcasts", f"{report.broadcasts:,}"), ("missing", f"{report.missing:,}")]
         for fate in FATES:
             rate = report.rate(fate)
@@ -180,15 +198,17 @@ class _Terminal:
             place = f"button {each.message_index}.{each.card_index}.{each.button_index}"
             rows.append((place, f"{each.clicks:,} clicks"))
         self._table(*rows)
+        if report.missing:
+            self._say("The server does not show the missing broadcasts (any more).")
 
     def _say(self, text: str) -> None:
-        self._console.print(text, markup=False)
+        self._console.print(text)
 
     def _table(self, *rows: tuple[str, str]) -> None:
         table = Table.grid(padding=(0, 2))
         for name, value in rows:
             table.add_row(name, value)
-        Console(highlight=False, soft_wrap=True).print(table)
+        plain_console().print(table)
 
 
 class _JsonLines:
@@ -217,11 +237,17 @@ class _JsonLines:
     def interrupted(self, status: Status, command: str) -> None:
         say("interrupted", resume=command, **attrs.asdict(status))
 
-    def status(self, status: Status) -> None:
+    def status(self, status: Status, command: str) -> None:
+        del command
         say("status", **attrs.asdict(status))
 
-    def report(self, report: Report) -> None:
+    def report(self, report: Report, command: str) -> None:
+        del command
         say("report", **attrs.asdict(report))
+
+
+def _minutes(minutes: float) -> str:
+    return "less than a minute" if minutes < 1 else f"about {minutes:,.0f} minutes"
 
 
 def _duration(seconds: float | None) -> str:

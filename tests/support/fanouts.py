@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import json
+import sqlite3
 import subprocess
 import sys
 from collections import Counter
@@ -13,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 from omnichat_async import OmnichatClient, RateLimiter, RetryPolicy
 from omnichat_async.errors import InvalidRequest
 from omnichat_async.jobs import FanOut, Message, State
+from omnichat_async.jobs.fanout.message import read_mark
 from omnichat_async.models import Text
 from omnichat_async.sandbox import PLATFORMS
 from tests.support.exports import ROOT, environment
@@ -28,7 +30,9 @@ if TYPE_CHECKING:
 __all__ = [
     "LINE",
     "WHATSAPP",
+    "Witness",
     "broadcast",
+    "calls_in",
     "fan_out",
     "outcomes",
     "people",
@@ -36,6 +40,7 @@ __all__ = [
     "resent",
     "served_to",
     "settled_truly",
+    "under_way",
     "worker",
 ]
 
@@ -96,6 +101,61 @@ async def outcomes(job: FanOut) -> list[Outcome]:
 def served_to(sandbox: Sandbox) -> Counter[str]:
     """How often the server sent to whom."""
     return Counter(to for sent in sandbox.sent for to in sent.recipients)
+
+
+class Witness:
+    """What the server knows of the broadcasts of a job, by the numbers in their marks: `fate` is
+    the fault that met the last arrival of each, or "answered"."""
+
+    def __init__(self, sandbox: Sandbox) -> None:
+        self.fate: dict[int, str] = {}
+        self.sandbox = sandbox
+        gateway: Any = sandbox._gateway
+        answer, misbehave = gateway._answer, gateway._misbehave
+
+        def note(request: Any, body: bytes, fate: str) -> None:
+            if (request.method, request.path) == ("POST", "/v1/broadcast"):
+                self.fate[_number(json.loads(body))] = fate
+
+        async def noted(endpoint: Any, request: Any, body: bytes) -> Any:
+            note(request, body, "answered")
+            return await answer(endpoint, request, body)
+
+        async def broken(fault: Any, endpoint: Any, request: Any, body: bytes) -> Any:
+            note(request, body, fault.kind)
+            return await misbehave(fault, endpoint, request, body)
+
+        gateway._answer, gateway._misbehave = noted, broken
+
+    def met(self, *faults: str) -> set[int]:
+        """The calls whose last arrival met one of these."""
+        return {number for number, fate in self.fate.items() if fate in faults}
+
+    def processed(self) -> set[int]:
+        """The calls that were sent on to people."""
+        return {_number(sent.body) for sent in self.sandbox.sent}
+
+
+def _number(body: Any) -> int:
+    mark = read_mark(body["subject"])
+    assert mark is not None
+    return mark[1]
+
+
+def under_way(log: Path) -> set[int]:
+    """The calls that workers let go and whose results they did not live to see written down."""
+    open_calls: set[int] = set()
+    for line in log.read_text().splitlines():
+        word, number = line.split()
+        (open_calls.add if word == "left" else open_calls.discard)(int(number))
+    return open_calls
+
+
+def calls_in(journal: Path, state: str) -> set[int]:
+    """The calls of a journal in one state, as another program finds them there."""
+    with contextlib.closing(sqlite3.connect(journal, timeout=60)) as database:
+        rows = database.execute("SELECT id FROM calls WHERE state = ?", (state,)).fetchall()
+    return {number for (number,) in rows}
 
 
 async def settled_truly(sandbox: Sandbox, job: FanOut, count: int) -> Status:

@@ -6,6 +6,7 @@ What several tasks ask for at the same moment is committed together: one sync to
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import errno
 import os
 import queue
@@ -57,13 +58,17 @@ class Database:
         A cancelled caller does not undo it: work that was handed over is done. Raises what `work`
         raises, and OSError where the disk or the file is at fault.
         """
+        return await asyncio.shield(self.hand_over(work))
+
+    def hand_over(self, work: Callable[[sqlite3.Connection], T]) -> asyncio.Future[T]:
+        """Have `work` done after all that was handed over before, and go on at once."""
         if self._thread is None:
             raise ConfigurationError("the journal is closed: use it inside 'async with FanOut'")
         done: Future[T] = Future()
         self._queue.put((work, done))
         waiting = asyncio.wrap_future(done)
         waiting.add_done_callback(_look_at)
-        return await asyncio.shield(waiting)
+        return waiting
 
     async def aclose(self) -> None:
         """Finish what was handed over and close the file."""
@@ -122,9 +127,9 @@ class Database:
                     connection.execute("ROLLBACK TO piece")
                 connection.execute("RELEASE piece")
             connection.execute("COMMIT")
-        except sqlite3.Error as error:
+        except (sqlite3.Error, MemoryError) as error:
             # Nothing of the batch is on the disk, so nobody may go on as if it were.
-            if connection.in_transaction:
+            with contextlib.suppress(sqlite3.Error):  # of a file that is gone; the next one tells
                 connection.execute("ROLLBACK")
             outcomes = [(None, self._as_os_error(error))] * len(batch)
         for (_, done), (result, failure) in zip(batch, outcomes, strict=True):
@@ -133,7 +138,7 @@ class Database:
             else:
                 done.set_exception(failure)
 
-    def _as_os_error(self, error: sqlite3.Error) -> OSError:
+    def _as_os_error(self, error: Exception) -> OSError:
         if "not a database" in str(error):
             return OSError(errno.EINVAL, "is no journal of a fan-out", str(self.path))
         return OSError(errno.EIO, f"the journal failed: {error}", str(self.path))
@@ -144,28 +149,38 @@ def _connect(path: Path, *, create: bool) -> sqlite3.Connection:
     os.close(os.open(path, os.O_RDWR | (os.O_CREAT if create else 0), 0o600))
     connection = sqlite3.connect(path, timeout=BUSY_S, isolation_level=None)
     try:
+        connection.execute("BEGIN")
+        _is_empty(connection)  # before anything is changed: it may be somebody else's
+        connection.execute("COMMIT")
         connection.execute("PRAGMA journal_mode = WAL")
         connection.execute("PRAGMA synchronous = FULL")
         connection.execute("PRAGMA fullfsync = ON")  # macOS: through the disk's own cache
         connection.execute("PRAGMA cache_size = -16000")
         connection.execute("BEGIN IMMEDIATE")
-        (found,) = connection.execute("PRAGMA user_version").fetchone()
-        (tables,) = connection.execute("SELECT count(*) FROM sqlite_master").fetchone()
-        if not found and not tables:
+        if _is_empty(connection):
             for statement in SCHEMA:
                 connection.execute(statement)
             connection.execute(f"PRAGMA user_version = {FORMAT}")
-        elif found != FORMAT:
-            raise InvalidRequest(
-                "journal",
-                f"must be a journal of format {FORMAT}, which this version reads",
-                f"format {found}",
-            )
         connection.execute("COMMIT")
     except BaseException:
         connection.close()
         raise
     return connection
+
+
+def _is_empty(connection: sqlite3.Connection) -> bool:
+    """Whether the file has still to become a journal; InvalidRequest if it is something else."""
+    (found,) = connection.execute("PRAGMA user_version").fetchone()
+    (tables,) = connection.execute("SELECT count(*) FROM sqlite_master").fetchone()
+    if found == FORMAT:
+        return False
+    if found or tables:
+        raise InvalidRequest(
+            "journal",
+            f"must be a journal of format {FORMAT}, which this version reads",
+            f"a database of format {found}",
+        )
+    return True
 
 
 def _look_at(future: asyncio.Future[Any]) -> None:

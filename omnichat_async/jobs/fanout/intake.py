@@ -1,7 +1,8 @@
 """Recipients on their way in: rows of a file or of an iterator, one after the other.
 
-A row is text (the address), a mapping (an address and personal values) or an object with an
-attribute that is the address. What cannot be read is a BadRow and stops nothing.
+A row is text (the address), or a mapping, a row of a database or an object that holds the address
+and the personal values. What cannot be read is a BadRow and stops nothing; a file that may hold
+other rows than it seems to is refused whole.
 """
 
 from __future__ import annotations
@@ -21,6 +22,7 @@ from omnichat_async.errors import InvalidRequest
 if TYPE_CHECKING:
     import os
     from collections.abc import AsyncIterator, Generator, Iterator
+    from typing import TextIO
 
     from omnichat_async.jobs.fanout.message import Message
 
@@ -29,8 +31,11 @@ __all__ = ["BadRow", "Row", "Source", "address_in", "batches", "read_row", "rows
 BATCH = 500
 """Rows that are in memory at once."""
 
+LONGEST_LINE = 1_000_000
+"""Characters. A file without line ends must not end up in memory whole."""
+
 Source: TypeAlias = "str | os.PathLike[str] | Iterable[Any] | AsyncIterable[Any]"
-"""A file's path, or rows: text, mappings or objects such as contacts."""
+"""A file's path, or rows: text, mappings, rows of a database, or objects such as contacts."""
 
 
 @attrs.frozen
@@ -60,7 +65,7 @@ def read_row(line: int, raw: Any, column: str, message: Message) -> Row | BadRow
         return raw
     try:
         address = message.address(address_in(raw, column))
-        personal = message.personal(raw if isinstance(raw, Mapping) else {})
+        personal = message.personal({name: field_in(raw, name) for name in message.names})
         text = json.dumps(personal, ensure_ascii=False) if personal else None
         (address + (text or "")).encode()
     except InvalidRequest as error:
@@ -72,13 +77,23 @@ def read_row(line: int, raw: Any, column: str, message: Message) -> Row | BadRow
 
 def address_in(raw: Any, column: str) -> object:
     """The recipient in a row, as it came."""
-    if isinstance(raw, str | int):
-        return raw
-    return raw.get(column) if isinstance(raw, Mapping) else getattr(raw, column, None)
+    return raw if isinstance(raw, str | int) else field_in(raw, column)
 
 
-async def batches(source: Source, column: str) -> AsyncIterator[list[Raw]]:
-    """The rows of a source with their lines, some at a time; files are read beside the loop."""
+def field_in(raw: Any, name: str) -> object:
+    """A field of a row, or None: of a mapping, of a row of a database, or of an object."""
+    if isinstance(raw, Mapping):
+        return raw.get(name)
+    if hasattr(raw, "keys"):  # sqlite3.Row and its like, which are no Mapping
+        return raw[name] if name in raw.keys() else None  # noqa: SIM118 - it has values inside
+    return getattr(raw, name, None) if name.isidentifier() else None
+
+
+async def batches(field: str, source: Source, column: str) -> AsyncIterator[list[Raw]]:
+    """The rows of a source with their lines, some at a time; files are read beside the loop.
+
+    `field` is what errors call it.
+    """
     if isinstance(source, AsyncIterable):
         batch: list[Raw] = []
         line = 0
@@ -96,7 +111,7 @@ async def batches(source: Source, column: str) -> AsyncIterator[list[Raw]]:
         while batch := list(islice(numbered, BATCH)):
             yield batch
         return
-    rows = rows_of_file(Path(source), column)
+    rows = rows_of_file(field, Path(source), column)
     try:
         while batch := await asyncio.to_thread(lambda: list(islice(rows, BATCH))):
             yield batch
@@ -104,25 +119,40 @@ async def batches(source: Source, column: str) -> AsyncIterator[list[Raw]]:
         rows.close()
 
 
-def rows_of_file(path: Path, column: str) -> Generator[Raw, None, None]:
+def rows_of_file(field: str, path: Path, column: str) -> Generator[Raw, None, None]:
     """The rows of a ``.csv``, ``.jsonl`` or ``.txt`` file. Raises OSError and InvalidRequest."""
     readers = {".csv": _csv, ".jsonl": _jsonl, ".txt": _text}
     reader = readers.get(path.suffix.lower())
     if reader is None:
-        raise InvalidRequest("recipients", "must end in .csv, .jsonl or .txt", repr(path.suffix))
-    return reader(path, column)
+        raise InvalidRequest(field, "must end in .csv, .jsonl or .txt", repr(path.suffix))
+    return reader(field, path, column)
 
 
-def _text(path: Path, _: str) -> Generator[Raw, None, None]:
-    with path.open(encoding="utf-8-sig", errors="surrogateescape") as file:
-        for number, line in enumerate(file, 1):
+def _open(path: Path, newline: str | None = None) -> TextIO:
+    return path.open(encoding="utf-8-sig", errors="surrogateescape", newline=newline)
+
+
+def _lines(field: str, file: TextIO) -> Generator[str, None, None]:
+    number = 0
+    while line := file.readline(LONGEST_LINE + 1):
+        number += 1
+        if len(line) > LONGEST_LINE:
+            raise InvalidRequest(
+                field, f"must have lines of at most {LONGEST_LINE} characters", f"line {number}"
+            )
+        yield line
+
+
+def _text(field: str, path: Path, _: str) -> Generator[Raw, None, None]:
+    with _open(path) as file:
+        for number, line in enumerate(_lines(field, file), 1):
             if line.strip():
                 yield number, line.strip()
 
 
-def _jsonl(path: Path, _: str) -> Generator[Raw, None, None]:
-    with path.open(encoding="utf-8-sig", errors="surrogateescape") as file:
-        for number, line in enumerate(file, 1):
+def _jsonl(field: str, path: Path, _: str) -> Generator[Raw, None, None]:
+    with _open(path) as file:
+        for number, line in enumerate(_lines(field, file), 1):
             if not line.strip():
                 continue
             try:
@@ -134,28 +164,47 @@ def _jsonl(path: Path, _: str) -> Generator[Raw, None, None]:
             yield number, row
 
 
-def _csv(path: Path, column: str) -> Generator[Raw, None, None]:
-    with path.open(encoding="utf-8-sig", errors="surrogateescape", newline="") as file:
-        rows = csv.reader(file)
-        try:
-            header = [name.strip() for name in next(rows, [])]
-            if column not in header:
-                # The names are not shown: without a header they are somebody's data.
-                raise InvalidRequest(
-                    "recipients",
-                    f"must name a column {column!r} in the first line of a .csv file (column= or "
-                    "--column chooses another; a .txt file has one recipient a line)",
-                    f"{len(header)} other columns",
-                )
-            for cells in rows:
-                if not any(cells):
-                    continue
-                if len(cells) > len(header):
-                    reason = f"row: must have {len(header)} cells; given: {len(cells)}"
-                    yield rows.line_num, BadRow(rows.line_num, reason)
-                else:
-                    yield rows.line_num, dict(zip(header, cells, strict=False))
-        except csv.Error as error:
+def _csv(field: str, path: Path, column: str) -> Generator[Raw, None, None]:
+    with _open(path, newline="") as file:
+        rows = _records(field, file)
+        _, first = next(rows, (0, []))
+        header = [] if isinstance(first, BadRow) else [name.strip() for name in first]
+        if header.count(column) != 1:
+            # The names are not shown: without a header they are somebody's data.
             raise InvalidRequest(
-                "recipients", f"must be a .csv file, line {rows.line_num} is not ({error})", "none"
-            ) from None
+                field,
+                f"must name a column {column!r} in the first line of a .csv file, once "
+                "(column= or --column chooses another; a .txt file has one recipient a line)",
+                f"{len(header)} columns, {header.count(column)} of that name",
+            )
+        for line, cells in rows:
+            if isinstance(cells, BadRow):
+                yield line, cells
+            elif len(cells) > len(header):
+                reason = f"row: must have {len(header)} cells; given: {len(cells)}"
+                yield line, BadRow(line, reason)
+            elif any(cells):
+                yield line, dict(zip(header, cells, strict=False))
+
+
+def _records(field: str, file: TextIO) -> Generator[tuple[int, list[str] | BadRow], None, None]:
+    """The cells of each row, with its line. Strict, because a quote that is never closed would take
+    the rows behind it into one cell, and nobody would miss them."""
+    rows = csv.reader(_lines(field, file), strict=True)
+    while True:
+        before = rows.line_num
+        try:
+            cells = next(rows)
+        except StopIteration:
+            return
+        except csv.Error as error:
+            if rows.line_num > before + 1:
+                raise InvalidRequest(
+                    field,
+                    f"must be a .csv file; lines {before + 1} to {rows.line_num} are none "
+                    "(is there a quotation mark too many?)",
+                    str(error),
+                ) from None
+            yield rows.line_num, BadRow(rows.line_num, f"row: must be CSV; given: {error}")
+        else:
+            yield rows.line_num, cells

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import math
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Self
+from urllib.parse import urlsplit
 
+from omnichat_async.client import is_loopback
 from omnichat_async.errors import ConfigurationError, Incomplete, InvalidRequest
 from omnichat_async.jobs.fanout.journal import Journal
 from omnichat_async.jobs.fanout.plan import Plan, make_plan
@@ -20,6 +23,7 @@ if TYPE_CHECKING:
 
     from omnichat_async.client import OmnichatClient
     from omnichat_async.jobs.fanout.intake import Source
+    from omnichat_async.jobs.fanout.journal import Job
     from omnichat_async.jobs.fanout.message import Message
     from omnichat_async.jobs.fanout.reconcile import Reconciled
     from omnichat_async.jobs.fanout.records import Outcome, Progress, State, Status
@@ -55,7 +59,8 @@ class FanOut:
     a crash a FanOut over the same file goes on. `timeout` bounds one call in seconds (60),
     `concurrency` the calls under way at once (by default what the rate and the answering time call
     for). `settle` is how long after a call may last have left a look at the server counts for
-    `resend_unknown`, in seconds (300).
+    `resend_unknown`, in seconds (300). A job belongs to the host it was planned for: with a client
+    of another one, such as a sandbox, all that sends or looks raises InvalidRequest.
 
     Several processes on one machine may run one journal; each needs its share of the rate limit.
     Raises OSError where the journal cannot be opened, InvalidRequest for what does not fit.
@@ -115,17 +120,31 @@ class FanOut:
         """Read all recipients into the journal. Nothing is sent.
 
         `recipients` is the path of a ``.csv``, ``.jsonl`` or ``.txt`` file, or any iterable or
-        async iterable of text, mappings or objects, such as ``client.contacts.list(...)``;
-        `column` names the column, key or attribute that is the recipient. Phone numbers become
-        digits, duplicates and those on the `suppress` list (in the same forms) are left out, bad
-        rows are kept with their line and the reason (``outcomes(State.INVALID)``). The other
-        columns of a row fill the message's ``${placeholders}``.
+        async iterable of text, mappings, rows of a database or objects, such as
+        ``client.contacts.list(...)``; `column` names the column, key or attribute that is the
+        recipient. Phone numbers become digits, duplicates and those on the `suppress` list (in the
+        same forms) are left out, bad rows are kept with their line and the reason
+        (``outcomes(State.INVALID)``). The other columns of a row fill the message's
+        ``${placeholders}``.
 
         `mark` puts the job's mark and the call's number at the end of a broadcast's subject,
         which recipients do not see; without it unknown calls can hardly be found again.
+
+        Raises InvalidRequest for a file, a suppression list or a `scheduled_at` that cannot be
+        right, and for a journal that holds a job; OSError.
         """
+        if message.is_past(datetime.now(UTC)):
+            raise InvalidRequest(
+                "scheduled_at", "must lie ahead", "a time that is past in every time zone"
+            )
         await make_plan(
-            self._journal, message, recipients, suppress=suppress, column=column, marked=mark
+            self._journal,
+            message,
+            recipients,
+            suppress=suppress,
+            column=column,
+            marked=mark,
+            host=_host_of(self._client),
         )
         return await self.planned()
 
@@ -157,23 +176,31 @@ class FanOut:
         lets them end.
 
         Raises what stops everybody, with what was not sent untouched: Unauthorized,
-        PermissionDenied, another refusal that is not about the recipient, NotSent or RateLimited
-        that does not pass, OSError of the journal.
+        PermissionDenied, another refusal that is not about the recipient, NotSent, RateLimited or
+        OutcomeUnknown that does not pass, OSError of the journal, InvalidRequest for a message
+        that was scheduled for a time that has passed.
         """
         if limit is not None and limit < 1:
             raise InvalidRequest("limit", "must be 1 or more recipients", str(limit))
         if self._runner is not None:
             raise ConfigurationError("a run is under way: await it, or stop() it first")
-        job = await self._journal.job()
         runner = self._runner = Runner(
-            self._client, self._journal, job, self._settings, limit=limit, publish=self._tell
+            self._client, self._journal, self._settings, limit=limit, publish=self._tell
         )
         runner.pause(self._paused)
         self._ended.clear()
         self._over = False
         try:
+            job = await self._job()
+            if job.message.is_past(datetime.now(UTC)):
+                raise InvalidRequest(
+                    "scheduled_at",
+                    "must lie ahead: what is left would go out at another time (the report names "
+                    "those who are pending, for a new job)",
+                    "a time that is past in every time zone",
+                )
             await take_baseline(self._client, self._journal, job)
-            return await runner.run()
+            return await runner.run(job)
         finally:
             self._runner = None
             self._ended.set()
@@ -233,23 +260,25 @@ class FanOut:
         direct and headless messages. What is not found stays unknown: that it is not shown proves
         nothing.
         """
-        return await reconcile(self._client, self._journal, await self._journal.job())
+        return await reconcile(self._client, self._journal, await self._job())
 
-    async def resend_unknown(self) -> int:
+    async def resend_unknown(self, *, dry_run: bool = False) -> int:
         """Decide that what is unknown is to be sent again by the next ``run``; how many recipients.
 
-        It is looked for once more first. Raises InvalidRequest, and changes nothing, as long as
-        one of the calls may still be on its way: its process lives, or the last look came less
-        than `settle` seconds after the call may have left; Incomplete if the server's list could
-        not be read to its end.
+        It is looked for once more first. With `dry_run` nothing is decided. Raises InvalidRequest,
+        and changes nothing, as long as one of the calls may still be on its way: its process lives,
+        or the last look came less than `settle` seconds after the call may have left; Incomplete if
+        the server's list cannot be read to its end, or shows nothing of what was sent (is it the
+        same account?).
         """
         self._not_while_running()
         if not (await self.reconcile()).complete:
             raise Incomplete(
-                "the server does not show its list to the end, so what is not found may be there: "
+                "the server does not show all that was sent, so what is not found may be there: "
                 "look yourself, then drop_unknown() or send to those people in a new job"
             )
-        return await self._journal.resend_unknown(self._settle)
+        self._not_while_running()
+        return await self._journal.resend_unknown(self._settle, dry_run=dry_run)
 
     async def drop_unknown(self) -> int:
         """Decide that what is unknown is never sent again; how many recipients."""
@@ -281,6 +310,24 @@ class FanOut:
         return await collect(
             self._client,
             self._journal,
-            await self._journal.job(),
+            await self._job(),
             None if out is None else Path(out),
         )
+
+    async def _job(self) -> Job:
+        """The planned job, if it belongs to this client's host."""
+        job, host = await self._journal.job(), _host_of(self._client)
+        if job.host != host:
+            raise InvalidRequest(
+                "journal",
+                f"belongs to {job.host}, where its job was planned: another host knows nothing of "
+                "what was sent there",
+                host,
+            )
+        return job
+
+
+def _host_of(client: OmnichatClient) -> str:
+    """Where a client sends to. Sandboxes take any port."""
+    host = urlsplit(client.base_url).hostname or ""
+    return "this machine" if is_loopback(host) else host

@@ -8,19 +8,27 @@ from __future__ import annotations
 
 import contextlib
 import os
+import re
 import secrets
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from omnichat_async.errors import ConfigurationError
 
-__all__ = ["Lifeline", "is_alive"]
+if TYPE_CHECKING:
+    from collections.abc import Collection
+
+__all__ = ["Lifeline", "clear_strays", "is_alive"]
+
+BETWEEN = ".worker-"
+"""What stands between the journal's name and the worker's own in that of a lock."""
 
 
 class Lifeline:
     """The lock of one worker, held from here to ``release``."""
 
     def __init__(self, journal: Path) -> None:
-        self.path = journal.with_name(f"{journal.name}.worker-{secrets.token_hex(4)}")
+        self.path = journal.with_name(f"{journal.name}{BETWEEN}{secrets.token_hex(4)}")
         self._descriptor = os.open(self.path, os.O_CREAT | os.O_RDWR | os.O_CLOEXEC, 0o600)
         _lock(self._descriptor)
 
@@ -29,6 +37,14 @@ class Lifeline:
         with contextlib.suppress(FileNotFoundError):
             self.path.unlink()
         os.close(self._descriptor)
+
+
+def clear_strays(journal: Path, known: Collection[str]) -> None:
+    """Remove the locks of a journal whose names nobody knows."""
+    stray = re.compile(re.escape(journal.name + BETWEEN) + "[0-9a-f]{8}")
+    for path in journal.parent.iterdir():
+        if stray.fullmatch(path.name) and path.name not in known:
+            path.unlink(missing_ok=True)
 
 
 def _lock(descriptor: int) -> None:

@@ -1,13 +1,14 @@
 """What a fan-out sends: one of the four calls, and how a call of it is made for some recipients.
 
-Texts may hold placeholders such as ``${first_name}``, which every recipient's row fills. A
-broadcast says the same to everybody, so it has none.
+Texts may hold placeholders such as ``${first_name}``, which every recipient's row fills from its
+field of that name. A broadcast says the same to everybody, so it has none.
 """
 
 from __future__ import annotations
 
 import json
 import re
+from datetime import datetime, timedelta, timezone
 from typing import TYPE_CHECKING, Any, Literal, Self, get_args
 from urllib.parse import quote
 
@@ -23,7 +24,6 @@ from omnichat_async.models.notifications import Notification
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
-    from datetime import datetime
 
     from omnichat_async.jobs.fanout.records import Recipient
     from omnichat_async.models import headless as meta
@@ -37,10 +37,17 @@ Kind = Literal["broadcast", "direct-message", "headless", "notification"]
 
 MOST_NOTIFICATIONS = 100
 LONGEST_VALUE = 1000
+LONGEST_ID = 200
+"""Characters."""
+LAST_ZONE = timezone(timedelta(hours=-12))
+"""Where a day ends last."""
 ANYBODY = "85200000000"
 """An address that fits everywhere, to check a message before there are recipients."""
 
-_PLACEHOLDER = re.compile(r"\$\{([A-Za-z_][A-Za-z0-9_]*)\}")
+_FIELD = re.compile(r"[A-Za-z_]{1,40}")  # what somebody typed; data stays out of errors
+_PLACEHOLDER = re.compile(r"\$\{\s*([^${}\s](?:[^${}]*[^${}\s])?)\s*\}")
+_DECIMAL = re.compile(r"\+?\d{7,}\.\d{0,2}")
+_TRUNK_ZERO = re.compile(r"\(0\)")
 _BSUID = re.compile(r"[A-Z]{2}\.[A-Za-z0-9]+")
 _MARK = re.compile(r"\[([0-9a-f]{8})-(\d{1,18})\]$")
 
@@ -57,6 +64,14 @@ class Message:
     kind: Kind
     body: Mapping[str, Any]
     business_phone: str | None = None
+
+    def __attrs_post_init__(self) -> None:
+        checks.json_object("message", self.body)
+        for text in _texts_in(dict(self.body)):
+            if "${" in _PLACEHOLDER.sub("", text):
+                raise InvalidRequest(
+                    "message", "must hold placeholders as ${name}, closed and not empty", "another"
+                )
 
     def __repr__(self) -> str:
         return f"Message({self.kind})"
@@ -189,8 +204,15 @@ class Message:
         if not isinstance(value, str):
             raise InvalidRequest("recipient", "must be text", type(value).__name__)
         value = value.strip()
-        if not self.to_phones or _BSUID.fullmatch(value):
-            return checks.text("recipient", value, 200)
+        if not self.to_phones or (self.platform == "whatsapp" and _BSUID.fullmatch(value)):
+            if not value.isprintable() or any(map(str.isspace, value)):
+                raise InvalidRequest("recipient", "must be an id without white space", "some in it")
+            return checks.text("recipient", value, LONGEST_ID)
+        # What normalising would make another number of, and somebody else would get the message.
+        if _DECIMAL.fullmatch(value):
+            raise InvalidRequest("recipient", "must be a phone number", "a decimal number")
+        if _TRUNK_ZERO.search(value):
+            raise InvalidRequest("recipient", "must be a phone number without (0)", "one with it")
         return checks.normalise_phone(value)
 
     def personal(self, values: Mapping[str, object]) -> dict[str, str]:
@@ -199,9 +221,18 @@ class Message:
         for name in self.names:
             value = values.get(name)
             if isinstance(value, int | float) and not isinstance(value, bool):
-                value = str(value)
-            found[name] = checks.text(name, value, LONGEST_VALUE)  # type: ignore[arg-type]
+                value = str(checks.number(name, value))
+            text = checks.text(name, value, LONGEST_VALUE)  # type: ignore[arg-type]
+            if text.isspace():
+                raise InvalidRequest(name, "must be a non-empty string", "white space")
+            found[name] = text
         return found
+
+    def is_past(self, now: datetime) -> bool:
+        """Whether it is scheduled for a time that was before `now`, an aware time, in every zone:
+        the API does not say which one it means."""
+        at = self.body.get("scheduledAt")
+        return at is not None and _time(at).replace(tzinfo=LAST_ZONE) < now
 
     # ---- a call of it --------------------------------------------------------------------------
 
@@ -234,28 +265,6 @@ class Message:
         return [_filled(text, personal) for text in said if isinstance(text, str)]
 
 
-def reference(kind: Kind, answer: Any) -> str | None:
-    """The id in an answer: of the broadcast, the message or the trigger."""
-    if not isinstance(answer, dict):
-        return None
-    content = answer.get("content")
-    inner = content if isinstance(content, dict) else answer
-    match kind:
-        case "broadcast":
-            found = inner.get("broadcastId")
-        case "notification":
-            found = inner.get("triggerId")
-        case "direct-message":
-            found = inner.get("messageId") or inner.get("messageIds")
-        case _:
-            found = inner.get("messages")
-    if isinstance(found, list):
-        found = found[0] if found else None
-    if isinstance(found, dict):
-        found = found.get("id")
-    return found if isinstance(found, str) and found else None
-
-
 def read_mark(subject: str | None) -> tuple[str, int] | None:
     """The job's mark and the call's number in a subject."""
     match = _MARK.search((subject or "").strip())
@@ -269,8 +278,9 @@ def _fields(data: dict[str, Any], **names: str) -> dict[str, Any]:
     """The fields of a message under their Python names; others are refused."""
     unknown = set(data) - set(names)
     if unknown:
-        known = ", ".join(names)
-        raise InvalidRequest("message", f"may hold {known}", f"{len(unknown)} other fields")
+        shown = sorted(name for name in unknown if _FIELD.fullmatch(name))
+        given = ", ".join(shown) or f"{len(unknown)} other fields"
+        raise InvalidRequest("message", f"may hold {', '.join(names)}", given)
     return {names[name]: value for name, value in data.items() if value is not None}
 
 
@@ -351,8 +361,6 @@ _READERS = {
 
 
 def _time(value: object) -> datetime:
-    from datetime import datetime  # noqa: PLC0415 - elsewhere it is a type only
-
     try:
         return datetime.fromisoformat(str(value))
     except ValueError:

@@ -45,20 +45,23 @@ async def make_plan(
     suppress: Source | None,
     column: str,
     marked: bool,
+    host: str,
 ) -> None:
     """Fill the journal. A plan that was interrupted is begun anew."""
-    mark = await journal.start_plan(message, marked=marked)
+    mark = await journal.start_plan(message, marked=marked, host=host)
     suppressing = suppress is not None
     if suppress is not None:
-        async for batch in batches(suppress, column):
-            await journal.database.do(
-                lambda db, batch=batch: _suppress(db, batch, column, message)  # type: ignore[misc]
+        async for batch in batches("suppress", suppress, column):
+            await journal.planning(
+                mark,
+                lambda db, batch=batch: _suppress(db, batch, column, message),  # type: ignore[misc]
             )
-    async for batch in batches(recipients, column):
-        await journal.database.do(
-            lambda db, batch=batch: _add(db, batch, column, message, suppressing, mark)  # type: ignore[misc]
+    async for batch in batches("recipients", recipients, column):
+        await journal.planning(
+            mark,
+            lambda db, batch=batch: _add(db, batch, column, message, suppressing),  # type: ignore[misc]
         )
-    await journal.finish_plan()
+    await journal.finish_plan(mark)
 
 
 def _suppress(db: sqlite3.Connection, batch: list[Raw], column: str, message: Message) -> None:
@@ -79,7 +82,6 @@ def _add(
     column: str,
     message: Message,
     suppressing: bool,
-    mark: str,
 ) -> None:
     added = duplicates = excluded = invalid = 0
     for line, raw in batch:
@@ -98,13 +100,11 @@ def _add(
             )
             added += new.rowcount
         duplicates += 1 - new.rowcount
-    updated = db.execute(
+    db.execute(
         "UPDATE job SET recipients = recipients + ?, duplicates = duplicates + ?,"
-        " excluded = excluded + ?, invalid = invalid + ? WHERE mark = ?",
-        (added, duplicates, excluded, invalid, mark),
+        " excluded = excluded + ?, invalid = invalid + ?",
+        (added, duplicates, excluded, invalid),
     )
-    if not updated.rowcount:
-        raise InvalidRequest("journal", "must be planned by one at a time", "another plan")
 
 
 def _is_suppressed(db: sqlite3.Connection, address: str) -> bool:

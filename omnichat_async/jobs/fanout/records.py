@@ -47,13 +47,12 @@ class Recipient:
 
 @attrs.frozen(kw_only=True)
 class PlannedCall:
-    """A call that this worker has claimed: its intent is in the journal."""
+    """A call that this worker has claimed, and of which nothing has left yet."""
 
     id: int
     attempt: int
     first: int
     last: int
-    lease_until: float
     recipients: tuple[Recipient, ...] = attrs.field(repr=False)
 
     @property
@@ -88,8 +87,8 @@ class Status:
     parts; `duplicates`, `excluded` and `invalid` rows of the input are not among them.
 
     `calls` counts the calls made or under way, `late` those that the server showed only after
-    somebody had decided to send them again. `halted` says why the last run stopped, if the
-    account or the message was at fault.
+    they had been sent again, as somebody had decided. `halted` says why the last run stopped, if
+    it did not end by itself.
     """
 
     recipients: int

@@ -94,6 +94,7 @@ async def collect(client: OmnichatClient, journal: Journal, job: Job, out: Path 
     client = client.with_options(lane="bulk")
     counts: Counter[str] = Counter()
     clicks: Counter[tuple[int, int, int]] = Counter()
+    counted: set[str | None] = set()
     with _table(out) as table:
         async for group in _groups(journal.outcomes()):
             refs = list(dict.fromkeys(ref for ref, _ in group if ref is not None))
@@ -103,9 +104,13 @@ async def collect(client: OmnichatClient, journal: Journal, job: Job, out: Path 
                 followed = dict(zip(refs, answers, strict=True))
             for ref, outcomes in group:
                 shown = followed.get(ref or "", _Followed(()))
-                _count(counts, clicks, shown, known=ref in followed)
+                # Calls may share one, if it showed when a part of it had been sent again.
+                first = ref in followed and ref not in counted
+                if first:
+                    counted.add(ref)
+                    _count(counts, clicks, shown)
                 if table is not None:
-                    for row in _rows(outcomes, shown.rows or ()):
+                    for row in _rows(outcomes, shown.rows or (), whole=first):
                         table.write(row)
     buttons = [
         Button(message_index=m, card_index=c, button_index=b, clicks=count)
@@ -151,11 +156,7 @@ async def _follow(client: OmnichatClient, broadcast_id: str) -> _Followed:
         return _Followed(None)
 
 
-def _count(
-    counts: Counter[str], clicks: Counter[tuple[int, int, int]], shown: _Followed, *, known: bool
-) -> None:
-    if not known:
-        return
+def _count(counts: Counter[str], clicks: Counter[tuple[int, int, int]], shown: _Followed) -> None:
     counts["broadcasts"] += 1
     if shown.rows is None:
         counts["missing"] += 1
@@ -170,9 +171,10 @@ def _count(
 
 
 def _rows(
-    outcomes: Sequence[Outcome], shown: Sequence[BroadcastRecipient]
+    outcomes: Sequence[Outcome], shown: Sequence[BroadcastRecipient], *, whole: bool
 ) -> Iterator[dict[str, Any]]:
-    """A row for each recipient, with what the server shows of its phone; then what is left."""
+    """A row for each recipient, with what the server shows of its phone; then, if the `whole` is
+    wanted, what is left."""
     by_phone = {row.phone: row for row in shown if row.phone}
     taken: set[str] = set()
     for each in outcomes:
@@ -188,7 +190,7 @@ def _rows(
             taken.add(each.address)
             row |= _fared(fared)
         yield row
-    for left in shown:
+    for left in shown if whole else ():
         if left.phone not in taken:
             yield {"state": "shown", "ref": outcomes[0].ref, **_fared(left)}
 

@@ -1,20 +1,23 @@
-"""The run: claim calls, commit the intent, send, commit the result."""
+"""The run: claim calls, send them, commit what came of each."""
 
 from __future__ import annotations
 
 import asyncio
+import copy
 import logging
 import math
 import time
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import attrs
 
 from omnichat_async.errors import OmnichatError
-from omnichat_async.jobs.fanout.message import reference
+from omnichat_async.jobs.fanout.answers import accepted
+from omnichat_async.jobs.fanout.departure import Departure, HeldBack, Lead
 from omnichat_async.jobs.fanout.records import Progress, State
 from omnichat_async.jobs.fanout.verdicts import judge, reason_of
 from omnichat_async.paging import suggested_concurrency
+from omnichat_async.retries import RetryPolicy
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -29,8 +32,16 @@ __all__ = ["Runner", "Settings"]
 LEASE_MARGIN_S = 30.0
 """What a lease is longer than a call may last."""
 
+ONE_ATTEMPT = RetryPolicy(max_attempts=1)
+"""A call that did not get out goes back to the journal. After a 429 it waits and goes again."""
+
 STUMBLES = 8
-"""Times in a row that calls were not processed, for want of a connection or for the rate."""
+"""Times in a row that calls were not processed, for want of a connection or for the rate, or that
+nobody knows what became of them."""
+
+DOUBTS = 3
+"""Calls in a row whose outcome is unknown, after which that is no accident: a server that is down
+would leave nothing but doubts behind. From then on one call at a time is tried."""
 
 LONGEST_WAIT_S, LONGEST_PAUSE_S = 30.0, 300.0
 """What we wait by ourselves, and what we wait if the server asks for it."""
@@ -64,24 +75,25 @@ class Runner:
         self,
         client: OmnichatClient,
         journal: Journal,
-        job: Job,
         settings: Settings,
         *,
         limit: int | None,
         publish: Callable[[Progress], None],
     ) -> None:
-        self._client = client.with_options(timeout=settings.timeout, lane="bulk")
+        self._client = client.with_options(timeout=settings.timeout, retry=ONE_ATTEMPT, lane="bulk")
+        self._latency = copy.copy(client._transport.latency)  # noqa: SLF001 - it is one of us
+        self._claiming = 0.0
+        self._lead = Lead()
         self._journal = journal
-        self._job = job
         self._settings = settings
         self._allowance = limit
         self._publish = publish
-        self._flying: set[asyncio.Task[None]] = set()
+        self._flying: dict[asyncio.Task[None], Departure] = {}
         self._wake = asyncio.Event()
         self._stopped = False
         self._paused = False
         self._failure: Exception | None = None
-        self._stumbles = self._refusals = 0
+        self._stumbles = self._refusals = self._doubts = 0
         self._not_before = 0.0
         self._rate = 0.0
 
@@ -90,15 +102,16 @@ class Runner:
     def stop(self) -> None:
         """Begin no call any more."""
         self._stopped = True
-        self._wake.set()
+        self._call_back()
 
     def pause(self, paused: bool) -> None:
         """Begin no call for now, or go on."""
         self._paused = paused
-        self._wake.set()
+        self._call_back()
 
-    async def run(self) -> Status:
+    async def run(self, job: Job) -> Status:
         """Send. Raises what stopped it: an error of the account, of the message or of the disk."""
+        self._job = job
         await self._journal.recover()
         await self._journal.halt(None)
         watch = asyncio.create_task(self._watch(), name="omnichat-fanout-progress")
@@ -127,7 +140,7 @@ class Runner:
             self._wake.clear()
             over = self._stopped or self._failure is not None
             wait = self._not_before - loop.time()
-            if not over and not self._paused and wait <= 0 and (room := self._room()) > 0:
+            if self._may_begin() and wait <= 0 and (room := self._room()) > 0:
                 if await self._begin(room):
                     continue
                 over = True  # unless one of those under way comes back in halves
@@ -138,15 +151,36 @@ class Runner:
     async def _begin(self, room: int) -> bool:
         """Claim and start up to `room` calls; whether there were any."""
         try:
-            calls = await self._journal.claim(
-                room, self._job.message.per_call, self._allowance, self._settings.lease_s
-            )
+            calls = await self._claim(room)
+            if not calls and await self._journal.recover():  # what somebody left behind
+                calls = await self._claim(room)
         except OSError as error:  # those under way shall end and be written down, if they can
-            self._failure = self._failure or error
+            self._fail(error)
             return False
         for call in calls:
             self._start(call)
         return bool(calls)
+
+    async def _claim(self, room: int) -> list[PlannedCall]:
+        start = time.monotonic()
+        calls = await self._journal.claim(
+            room, self._job.message.per_call, self._allowance, self._settings.lease_s
+        )
+        self._claiming = time.monotonic() - start
+        return calls
+
+    def _may_begin(self) -> bool:
+        """Whether calls may leave just now."""
+        return not (self._stopped or self._paused or self._failure is not None)
+
+    def _call_back(self) -> None:
+        """Those that wait for their turn shall not leave any more, if none may. One that has not
+        come that far finds out by itself, and has to, to give its call back."""
+        self._wake.set()
+        if not self._may_begin():
+            for task, departure in self._flying.items():
+                if departure.begun and not departure.left:
+                    task.cancel()
 
     async def _wait(self, seconds: float | None) -> None:
         """Until a call ends or somebody says something, for `seconds` at most."""
@@ -157,57 +191,64 @@ class Runner:
             pass
 
     def _room(self) -> int:
-        most = self._settings.concurrency
+        most = 1 if self._stumbles else self._settings.concurrency
         if most is None:
-            latency = self._client._transport.latency  # noqa: SLF001 - it is one of us
             rate = self._client.limiter.current_rate()
-            most = suggested_concurrency(rate, latency.high(), latency.samples)
+            seconds = self._latency.high() + self._claiming  # from one claim to the next
+            most = suggested_concurrency(rate, seconds, self._latency.samples)
         return most - len(self._flying)
 
     def _start(self, call: PlannedCall) -> None:
         if self._allowance is not None:
             self._allowance -= call.size
-        task = asyncio.create_task(self._make(call), name="omnichat-fanout-call")
-        self._flying.add(task)
+        departure = Departure(
+            call,
+            self._client.limiter,
+            self._lead,
+            self._journal,
+            self._settings.lease_s,
+            self._may_begin,
+        )
+        task = asyncio.create_task(self._make(departure), name="omnichat-fanout-call")
+        self._flying[task] = departure
         task.add_done_callback(self._landed)
 
     def _landed(self, task: asyncio.Task[None]) -> None:
-        self._flying.discard(task)
+        del self._flying[task]
         self._wake.set()
         if not task.cancelled() and (error := task.exception()) is not None:
-            # The journal could not take a result: what it cannot hold must not be sent.
-            failure = error if isinstance(error, Exception) else RuntimeError("a worker died")
-            self._failure = self._failure or failure
+            # The journal could not take it: what it cannot hold must not be sent.
+            self._fail(error if isinstance(error, Exception) else RuntimeError("a worker died"))
 
-    async def _make(self, call: PlannedCall) -> None:
+    async def _make(self, departure: Departure) -> None:
         """Send one call and write down what came of it."""
-        if time.time() > call.lease_until:  # this process slept too long; nothing has left
-            await self._settle(call, State.PENDING, "its lease ran out before it left")
-            return
+        call, message = departure.call, self._job.message
         mark = self._job.mark if self._job.marked else None
-        path, body = self._job.message.request(call.recipients, mark, call.id)
-        self._journal.begin(call)
+        path, body = message.request(call.recipients, mark, call.id)
         try:
-            answer = await self._client.request("POST", path, json=body)
+            answer = await departure.through(self._client).request("POST", path, json=body)
+            ref = accepted(message.kind, answer)
         except asyncio.CancelledError:
-            await self._settle(call, State.UNKNOWN, "the run was cancelled")
+            if departure.left:
+                await self._settle(call, State.UNKNOWN, "the run was cancelled")
+            else:
+                await self._settle(call, State.PENDING, "the run ended before it left")
             raise
+        except HeldBack as held:
+            if isinstance(held.__cause__, OSError):
+                raise held.__cause__ from None
+            await self._settle(call, State.PENDING, str(held))
         except Exception as error:  # noqa: BLE001 - each has a meaning for the recipients
             verdict = judge(error)
+            if verdict.state is State.UNKNOWN and not departure.left:  # a bug of ours, and no doubt
+                verdict = attrs.evolve(verdict, state=State.PENDING, halt=True)
             await self._settle(call, verdict.state, verdict.reason)
             self._take(verdict, error)
         else:
-            await self._taken(call, answer)
-
-    async def _taken(self, call: PlannedCall, answer: Any) -> None:
-        """A good answer. A broadcast without its id is in doubt: its report would be lost."""
-        kind = self._job.message.kind
-        ref = reference(kind, answer)
-        if ref is None and (kind == "broadcast" or answer is None):
-            await self._settle(call, State.UNKNOWN, "an answer without an id")
-            return
-        self._stumbles = self._refusals = 0
-        await self._journal.settle(call, State.SENT, ref=ref)
+            self._stumbles = self._refusals = self._doubts = 0
+            await self._journal.settle(call, State.SENT, ref=ref)
+            if departure.left:  # a given session's own middleware can answer unasked
+                self._latency.add(asyncio.get_running_loop().time() - departure.permitted_at)
 
     async def _settle(self, call: PlannedCall, state: State, reason: str) -> None:
         await self._journal.settle(call, state, reason=reason)
@@ -218,7 +259,8 @@ class Runner:
     def _take(self, verdict: Verdict, error: Exception) -> None:
         """What a failed call means for those that follow."""
         now = asyncio.get_running_loop().time()
-        if verdict.stumble:
+        self._doubts = self._doubts + 1 if verdict.state is State.UNKNOWN else 0
+        if verdict.stumble or self._doubts >= DOUBTS:
             self._stumbles += now >= self._not_before  # calls that fall together count once
             wait = max(verdict.wait, min(LONGEST_WAIT_S, 0.25 * 2.0**self._stumbles))
             self._not_before = max(self._not_before, now + min(wait, LONGEST_PAUSE_S))
@@ -227,7 +269,12 @@ class Runner:
             self._refusals += verdict.suspicious
         if verdict.halt or self._stumbles >= STUMBLES or self._refusals >= REFUSALS:
             log.warning("fan-out: stopped by %s, what was not sent is untouched", verdict.reason)
-            self._failure = self._failure or error
+            self._fail(error)
+
+    def _fail(self, error: Exception) -> None:
+        """Begin no more calls, and raise this in the end."""
+        self._failure = self._failure or error
+        self._call_back()
 
     async def _watch(self) -> None:
         """Tell how far it is, a few times a second."""

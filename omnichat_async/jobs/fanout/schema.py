@@ -3,14 +3,15 @@
 Recipients are numbered without gaps. A call covers a run of them and is what has a state, so one
 row changes per call and not one per recipient. A recipient's state is that of the one call that
 covers it and was not replaced (by the halves of a refused one, or by the call that sends it again);
-those that no call covers yet are pending.
+those that no call covers yet are pending. A call is ``claimed`` while a worker has it and nothing
+of it has left, ``sending`` from the moment before it leaves.
 """
 
 from __future__ import annotations
 
 __all__ = ["FORMAT", "SCHEMA"]
 
-FORMAT = 4_107_001
+FORMAT = 4_107_002
 """The layout of the file. A file with another number is not touched."""
 
 SCHEMA = (
@@ -19,6 +20,7 @@ SCHEMA = (
         planned INTEGER NOT NULL DEFAULT 0,
         mark TEXT NOT NULL,
         marked INTEGER NOT NULL,
+        host TEXT NOT NULL,
         message TEXT NOT NULL,
         created_at REAL NOT NULL,
         recipients INTEGER NOT NULL DEFAULT 0,
@@ -55,9 +57,11 @@ SCHEMA = (
         late INTEGER NOT NULL DEFAULT 0
     )""",
     "CREATE INDEX pending_calls ON calls (id) WHERE state = 'pending'",
+    "CREATE INDEX claimed_calls ON calls (id) WHERE state = 'claimed'",
     "CREATE INDEX sending_calls ON calls (id) WHERE state = 'sending'",
     "CREATE INDEX unknown_calls ON calls (first) WHERE state = 'unknown'",
     "CREATE INDEX calls_by_first ON calls (first)",
+    "CREATE INDEX calls_by_parent ON calls (parent) WHERE parent IS NOT NULL",
     "CREATE INDEX late_calls ON calls (id) WHERE late = 1",
     "CREATE INDEX calls_by_ref ON calls (ref) WHERE ref IS NOT NULL",
     """CREATE TABLE counts (
@@ -75,6 +79,7 @@ SCHEMA = (
         ON CONFLICT (state) DO UPDATE SET
             calls = calls + 1, recipients = recipients + excluded.recipients;
     END""",
-    "CREATE TABLE workers (id INTEGER PRIMARY KEY, lock TEXT NOT NULL)",
+    # A number is never given again: what a worker left behind must not look like another's.
+    "CREATE TABLE workers (id INTEGER PRIMARY KEY AUTOINCREMENT, lock TEXT NOT NULL)",
     "CREATE TABLE baseline (broadcast_id TEXT PRIMARY KEY) WITHOUT ROWID",
 )

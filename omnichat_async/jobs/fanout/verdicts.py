@@ -11,6 +11,7 @@ from omnichat_async.errors import (
     BadRequest,
     ConfigurationError,
     ContactUnsubscribed,
+    DecodeError,
     InvalidRequest,
     NotFound,
     NotSent,
@@ -89,4 +90,6 @@ def reason_of(error: Exception) -> str:
         return f"{name} (HTTP {error.status})"
     if isinstance(error, OutcomeUnknown | NotSent):
         return error.reason
+    if isinstance(error, DecodeError):
+        return "an answer that is none of the API's"
     return type(error).__name__

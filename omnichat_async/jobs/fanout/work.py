@@ -14,22 +14,32 @@ if TYPE_CHECKING:
 
 __all__ = [
     "A_PAGE",
+    "NO_JOB",
     "add_call",
+    "claim_call",
     "expire",
-    "intend",
     "new_call",
     "next_pending",
     "outcomes_after",
     "recipients_of",
+    "shown",
     "status_of",
 ]
 
 A_PAGE = 1000
 """Rows read at once."""
 
+NO_JOB = "must hold a planned job: plan() one first, or omnichat broadcast send"
+
+NOT_LEFT = frozenset({"pending", "claimed"})
+"""States of calls of which nothing has left since they were last pending."""
+
 
 def expire(db: sqlite3.Connection, now: float) -> None:
-    """Calls whose lease is over become unknown."""
+    """Calls whose lease is over: unknown if they may have left, otherwise anybody's again."""
+    db.execute(
+        "UPDATE calls SET state = 'pending' WHERE state = 'claimed' AND lease_until < ?", (now,)
+    )
     db.execute(
         "UPDATE calls SET state = 'unknown', reason = 'its lease ran out', settled_at = ?"
         " WHERE state = 'sending' AND lease_until < ?",
@@ -72,14 +82,12 @@ def new_call(db: sqlite3.Connection, size: int) -> int | None:
     return add_call(db, covered + 1, last, None)
 
 
-def intend(
-    db: sqlite3.Connection, number: int, worker: int, now: float, lease_until: float
-) -> PlannedCall:
-    """Put the intent to make a call into the journal."""
+def claim_call(db: sqlite3.Connection, number: int, worker: int, lease_until: float) -> PlannedCall:
+    """Give a pending call to a worker, which has to note its intent before it leaves."""
     db.execute(
-        "UPDATE calls SET state = 'sending', attempt = attempt + 1, worker = ?, lease_until = ?,"
-        " intended_at = ?, settled_at = NULL, looked_at = NULL, reason = NULL WHERE id = ?",
-        (worker, lease_until, now, number),
+        "UPDATE calls SET state = 'claimed', attempt = attempt + 1, worker = ?, lease_until = ?,"
+        " intended_at = NULL, settled_at = NULL, looked_at = NULL, reason = NULL WHERE id = ?",
+        (worker, lease_until, number),
     )
     attempt, first, last = db.execute(
         "SELECT attempt, first, last FROM calls WHERE id = ?", (number,)
@@ -89,7 +97,6 @@ def intend(
         attempt=attempt,
         first=first,
         last=last,
-        lease_until=lease_until,
         recipients=recipients_of(db, first, last),
     )
 
@@ -102,26 +109,61 @@ def recipients_of(db: sqlite3.Connection, first: int, last: int) -> tuple[Recipi
     return tuple(Recipient(to, json.loads(personal) if personal else {}) for to, personal in rows)
 
 
+def shown(db: sqlite3.Connection, number: int, ref: str | None, now: float) -> int:
+    """The server shows this call: it was sent. How many recipients are no longer unknown.
+
+    If somebody decided meanwhile to send it again, its recipients have got it all the same: what
+    has not left is not sent any more, and what has left makes it a late one.
+    """
+    row = db.execute("SELECT state, last - first + 1 FROM calls WHERE id = ?", (number,)).fetchone()
+    state, size = row or (None, 0)
+    if state in {"unknown", "pending", "claimed", "dropped"}:
+        _is_sent(db, [number], ref, now)
+        return int(size) if state == "unknown" else 0
+    if state != "resent":
+        return 0
+    below = db.execute(
+        "WITH RECURSIVE below (id) AS (SELECT id FROM calls WHERE parent = ? UNION ALL"
+        " SELECT calls.id FROM calls JOIN below ON parent = below.id)"
+        " SELECT id, state, last - first + 1, ref FROM calls JOIN below USING (id)",
+        (number,),
+    ).fetchall()
+    late = any(
+        state in {"sending", "sent", "unknown"} and other != ref for _, state, _, other in below
+    )
+    settled = {"split", "resent", "sending", "sent"}
+    _is_sent(db, [each for each, state, _, _ in below if state not in settled], ref, now)
+    db.execute("UPDATE calls SET ref = ?, late = late OR ? WHERE id = ?", (ref, late, number))
+    return sum(size for _, state, size, _ in below if state == "unknown")
+
+
+def _is_sent(db: sqlite3.Connection, numbers: list[int], ref: str | None, now: float) -> None:
+    db.executemany(
+        "UPDATE calls SET state = 'sent', ref = ?, reason = NULL, settled_at = ? WHERE id = ?",
+        [(ref, now, number) for number in numbers],
+    )
+
+
 def status_of(db: sqlite3.Connection) -> Status:
     """How the job stands."""
     row = db.execute(
         "SELECT recipients, covered, duplicates, excluded, invalid, halted FROM job WHERE planned"
     ).fetchone()
     if row is None:
-        raise InvalidRequest("journal", "must hold a planned job: plan one first", "none")
+        raise InvalidRequest("journal", NO_JOB, "none")
     recipients, covered, duplicates, excluded, invalid, halted = row
     counts = {
         state: (calls, people)
         for state, calls, people in db.execute("SELECT state, calls, recipients FROM counts")
     }
 
-    def people(state: State) -> int:
-        return int(counts.get(state.value, (0, 0))[1])
+    def people(state: str) -> int:
+        return int(counts.get(state, (0, 0))[1])
 
     (late,) = db.execute("SELECT count(*) FROM calls WHERE late = 1").fetchone()
     return Status(
         recipients=recipients,
-        pending=recipients - covered + people(State.PENDING),
+        pending=recipients - covered + people(State.PENDING) + people("claimed"),
         sending=people(State.SENDING),
         sent=people(State.SENT),
         refused=people(State.REFUSED),
@@ -130,7 +172,7 @@ def status_of(db: sqlite3.Connection) -> Status:
         duplicates=duplicates,
         excluded=excluded,
         invalid=invalid,
-        calls=sum(calls for state, (calls, _) in counts.items() if state != State.PENDING),
+        calls=sum(calls for state, (calls, _) in counts.items() if state not in NOT_LEFT),
         late=late,
         halted=halted,
     )
@@ -155,8 +197,9 @@ def outcomes_after(db: sqlite3.Connection, after: int) -> list[Outcome]:
             at += 1
         if at < len(covering) and covering[at][0] <= n:
             _, _, number, state, ref, reason = covering[at]
+            known = State.PENDING if state in NOT_LEFT else State(state)
             outcome = Outcome(
-                address=address, line=line, state=State(state), call=number, ref=ref, reason=reason
+                address=address, line=line, state=known, call=number, ref=ref, reason=reason
             )
         else:
             outcome = Outcome(address=address, line=line, state=State.PENDING)
