@@ -103,8 +103,18 @@ class _Lines:
             sys.stdout.write(line)
             sys.stdout.flush()
             return
-        os.write(self._file, line.encode())
+        self._append(self._file, line.encode())
         await asyncio.to_thread(os.fsync, self._file)
+
+    def _append(self, file: int, line: bytes) -> None:
+        """Write the whole line, or nothing if the disk has no room for it."""
+        end = os.lseek(file, 0, os.SEEK_END)
+        try:
+            while line:
+                line = line[os.write(file, line) :]
+        except OSError:
+            os.ftruncate(file, end)
+            raise
 
     def close(self) -> None:
         if self._file is not None:

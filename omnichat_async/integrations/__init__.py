@@ -1,1 +1,1 @@
-"""The package inside web frameworks: ``integrations.aiohttp`` and ``integrations.fastapi``."""
+"""The package inside other software: ``integrations.aiohttp``, ``.fastapi`` and ``.redis``."""

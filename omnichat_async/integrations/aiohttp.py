@@ -70,14 +70,22 @@ def handler(
                 path=request.path,
                 query=tuple(request.query.items()),
                 headers=tuple(request.headers.items()),
-                # Not request.read(), which stops at the application's client_max_size of 1 MiB.
-                body=request.content.iter_any(),
+                body=_stream(request),
                 peer=peer[0] if isinstance(peer, tuple) else None,
             )
         )
         return web.Response(status=answer.status, body=answer.body, headers=answer.headers)
 
     return handle
+
+
+async def _stream(request: web.Request) -> AsyncIterator[bytes]:
+    # Not request.read(), which stops at the application's client_max_size of 1 MiB.
+    try:
+        async for chunk in request.content.iter_any():
+            yield chunk
+    except web.RequestPayloadError:
+        raise ConnectionError from None
 
 
 @contextlib.asynccontextmanager

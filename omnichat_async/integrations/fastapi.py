@@ -37,7 +37,7 @@ def endpoint(receiver: Receiver) -> Callable[[Request], Awaitable[Response]]:
                 method=request.method,
                 path=request.url.path,
                 query=tuple(request.query_params.multi_items()),
-                headers=tuple(request.headers.items()),
+                headers=_headers(request),
                 body=_stream(request),  # Starlette itself has no limit
                 peer=request.client.host if request.client else None,
             )
@@ -45,6 +45,14 @@ def endpoint(receiver: Receiver) -> Callable[[Request], Awaitable[Response]]:
         return Response(answer.body, status_code=answer.status, headers=answer.headers)
 
     return handle
+
+
+def _headers(request: Request) -> list[tuple[str, str]]:
+    # Starlette reads them as Latin-1, and a team may have any name.
+    return [
+        (name.decode("latin-1"), value.decode("utf-8", "surrogateescape"))
+        for name, value in request.headers.raw
+    ]
 
 
 async def _stream(request: Request) -> AsyncIterator[bytes]:

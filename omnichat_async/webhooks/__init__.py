@@ -14,7 +14,8 @@ from omnichat_async.webhooks.auth import (
     Unauthenticated,
     all_of,
 )
-from omnichat_async.webhooks.dedupe import MemoryDedupe
+from omnichat_async.webhooks.claims import DedupeFailed
+from omnichat_async.webhooks.dedupe import DedupeStore, MemoryDedupe
 from omnichat_async.webhooks.dispatch import Delivery, RejectWebhook, StopDispatch
 from omnichat_async.webhooks.events import (
     AgentEvent,
@@ -30,22 +31,27 @@ from omnichat_async.webhooks.events import (
 )
 from omnichat_async.webhooks.health import Health
 from omnichat_async.webhooks.http import WebhookRequest, WebhookResponse
-from omnichat_async.webhooks.inbox import Inbox, MemoryInbox, SqliteInbox
+from omnichat_async.webhooks.inbox import Inbox
+from omnichat_async.webhooks.inboxes import MemoryInbox, SqliteInbox
 from omnichat_async.webhooks.intake import Limits
 from omnichat_async.webhooks.parse import parse, parse_ai_agent, parse_event, parse_whatsapp
 from omnichat_async.webhooks.receiver import Receiver
 from omnichat_async.webhooks.refusal import WebhookRefused
 from omnichat_async.webhooks.topics import TOPICS
 from omnichat_async.webhooks.verify import Secret, sign, verify_signature
-from omnichat_async.webhooks.worker import WorkPolicy
+from omnichat_async.webhooks.watch import Answered, Observed
+from omnichat_async.webhooks.worker import Outcome, WorkPolicy
 
 __all__ = [
     "TOPICS",
     "AgentEvent",
     "AllowNetworks",
+    "Answered",
     "Auth",
     "CallEvent",
     "ChangeEvent",
+    "DedupeFailed",
+    "DedupeStore",
     "Delivery",
     "GroupEvent",
     "Health",
@@ -57,8 +63,10 @@ __all__ = [
     "MessageEcho",
     "MessageStatus",
     "MetaSignature",
+    "Observed",
     "OmnichatEvent",
     "OmnichatSignature",
+    "Outcome",
     "Receiver",
     "RejectWebhook",
     "Secret",

@@ -145,6 +145,8 @@ class AllowNetworks:
             caller = ipaddress.ip_address((address or "").strip())
         except ValueError:
             return False
+        # A server that listens on IPv6 sees a caller of IPv4 as ::ffff:203.0.113.7.
+        caller = getattr(caller, "ipv4_mapped", None) or caller
         return any(caller in network for network in self._networks)
 
 

@@ -13,9 +13,9 @@ __all__ = ["MAX_DEPTH", "load_object"]
 
 MAX_DEPTH = 64
 
-# An unterminated string ends with the body, or looking for its end would take quadratic time.
-_STRINGS = re.compile(rb'"(?:[^"\\]++|\\.)*+(?:"|\\?\Z)', re.DOTALL)
-_BRACKETS = re.compile(rb"[\[\]{}]")
+_ESCAPE = re.compile(rb"\\.", re.DOTALL)
+_SQUARE = bytes.maketrans(b"{}", b"[]")
+_NO_MARK = bytes(set(range(256)) - set(b'[]{}"'))
 _SURROGATE = re.compile(r"\\u[dD][89a-fA-F]")
 
 
@@ -64,9 +64,15 @@ def load_object(body: bytes) -> dict[str, Any]:
 
 
 def _shallow(body: bytes) -> bool:
-    depth = 0
-    for bracket in _BRACKETS.finditer(_STRINGS.sub(b"", body)):
-        depth += 1 if bracket[0] in b"[{" else -1
-        if depth > MAX_DEPTH:
-            return False
-    return True
+    """Whether no parser could get deeper than allowed before it is at an end, or at an error."""
+    if body.count(b"[") + body.count(b"{") <= MAX_DEPTH:
+        return True
+    if b"\\" in body:
+        body = _ESCAPE.sub(b"", body)
+    # Quotes part what is inside of strings from what is outside; and of the brackets outside,
+    # each round takes away the innermost. In a body that is no JSON some may be left.
+    brackets = b"".join(body.translate(_SQUARE, _NO_MARK).split(b'"')[::2])
+    rounds = 0
+    while rounds <= MAX_DEPTH and len(left := brackets.replace(b"[]", b"")) < len(brackets):
+        brackets, rounds = left, rounds + 1
+    return rounds + brackets.count(b"[") <= MAX_DEPTH

@@ -5,6 +5,8 @@ from __future__ import annotations
 import asyncio
 import inspect
 import logging
+from concurrent.futures import ThreadPoolExecutor
+from contextvars import copy_context
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias, TypeVar, overload
 
@@ -41,7 +43,7 @@ if TYPE_CHECKING:
         TicketDeleted,
     )
 
-__all__ = ["Delivery", "Handlers", "RejectWebhook", "StopDispatch"]
+__all__ = ["Delivery", "Handlers", "HandlersFailed", "RejectWebhook", "StopDispatch"]
 
 E = TypeVar("E", bound=WebhookEvent)
 H = TypeVar("H", bound="Callable[[Any, Delivery], Any]")
@@ -64,6 +66,15 @@ class RejectWebhook(Exception):  # noqa: N818 - a signal, not an error
     def __init__(self, status: int = 503) -> None:
         super().__init__(status)
         self.status = status
+
+
+class HandlersFailed(Exception):  # noqa: N818 - a signal inside this room
+    """An event was not handled: `kind` is the class of the first error. If it is `final`, another
+    try could not end otherwise."""
+
+    def __init__(self, kind: str, *, final: bool = False) -> None:
+        super().__init__(kind)
+        self.kind, self.final = kind, final
 
 
 @attrs.frozen(kw_only=True)
@@ -103,11 +114,13 @@ class Handlers:
     """A register of handlers: ``handler(event, delivery)``, async or not.
 
     All that fit an event are called, in the order in which they were registered. One that fails
-    keeps no other from its turn. A function that is not async runs in a thread.
+    keeps no other from its turn. A function that is not async runs in one of `most_threads`.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, most_threads: int = 16) -> None:
         self._entries: list[_Entry] = []
+        self._most_threads = most_threads
+        self._threads: ThreadPoolExecutor | None = None
 
     @overload
     def on(
@@ -206,29 +219,63 @@ class Handlers:
             if not entry.fits(event):
                 continue
             try:
-                await _call(entry.handler, event, delivery)
+                await self._call(entry.handler, event, delivery)
             except StopDispatch:
                 break
+            except asyncio.CancelledError as error:
+                if _is_cancelled():
+                    raise
+                # Not this event was cancelled, but something that its handler awaited.
+                _log_failure(entry, event, error)
+                errors.append(HandlersFailed("CancelledError"))
             except Exception as error:  # noqa: BLE001 - whatever a handler raises is its own affair
-                errors.append(error)
                 if not isinstance(error, RejectWebhook):
-                    # Its text may hold anything of the event, so only its class and place.
-                    place = (_name(entry.handler), event.name, type(error).__name__, _line(error))
-                    _log.error("handler %s failed on %s: %s at %s", *place)
+                    _log_failure(entry, event, error)
+                errors.append(error)
         return errors
+
+    async def _call(
+        self, handler: Callable[[Any, Delivery], Any], event: Any, delivery: Delivery
+    ) -> None:
+        if inspect.iscoroutinefunction(handler):
+            await handler(event, delivery)
+            return
+        if self._threads is None:
+            # Not the loop's own, which resolve names too: one that hangs keeps its thread.
+            self._threads = ThreadPoolExecutor(self._most_threads, "omnichat-handler")
+        context = copy_context()
+        result = await asyncio.get_running_loop().run_in_executor(
+            self._threads, lambda: context.run(_in_thread, handler, event, delivery)
+        )
+        if inspect.isawaitable(result):  # a callable object or a partial
+            await result
+
+    def _end_threads(self) -> None:
+        threads, self._threads = self._threads, None
+        if threads is not None:
+            threads.shutdown(wait=False)
 
 
 def _topic_of(event: WebhookEvent) -> str | None:
     return event.topic if isinstance(event, OmnichatEvent) else None
 
 
-async def _call(handler: Callable[[Any, Delivery], Any], event: Any, delivery: Delivery) -> None:
-    if inspect.iscoroutinefunction(handler):
-        await handler(event, delivery)
-        return
-    result = await asyncio.to_thread(handler, event, delivery)
-    if inspect.isawaitable(result):  # a callable object or a partial
-        await result
+def _is_cancelled() -> bool:
+    task = asyncio.current_task()
+    return task is not None and task.cancelling() > 0
+
+
+def _log_failure(entry: _Entry, event: WebhookEvent, error: BaseException) -> None:
+    # Its text may hold anything of the event, so only its class and place.
+    place = (_name(entry.handler), event.name, type(error).__name__, _line(error))
+    _log.error("handler %s failed on %s: %s at %s", *place)
+
+
+def _in_thread(handler: Callable[[Any, Delivery], Any], event: Any, delivery: Delivery) -> Any:
+    try:
+        return handler(event, delivery)
+    except StopIteration as error:  # no future takes one, so nobody would ever hear of it
+        raise RuntimeError("the handler raised StopIteration") from error
 
 
 def _name(handler: object) -> str:

@@ -89,8 +89,12 @@ def _split(root: dict[str, Any], entry: dict[str, Any], change: Any) -> Iterator
         return
     single = {key: each for key, each in value.items() if key in _AROUND}
     found = [(name, item) for name in _LISTS for item in _items(value, name)]
+    # Where there is nothing to mix up, all contacts belong to the one item.
+    contacts = _contacts_by_id(value) if len(found) > 1 else None
     for name, item in found:
-        around = {**single, **_contacts(value, item, len(found))}
+        around = single
+        if contacts is not None:
+            around = {**single, "contacts": _contacts_of(item, contacts)}
         changed = {**change, "value": {**around, name: [item]}}
         yield _item_event(name, item, _context(entry, changed), _body(root, entry, changed))
     rest = {key: each for key, each in value.items() if not _is_items(key, each)}
@@ -121,21 +125,26 @@ def _item_event(name: str, item: Any, context: Envelope, body: dict[str, Any]) -
     return event
 
 
-def _contacts(value: dict[str, Any], item: Any, items: int) -> dict[str, Any]:
-    """The contacts of one item: those with its ids, or all where there is nothing to mix up."""
+def _contacts_by_id(value: dict[str, Any]) -> dict[str, tuple[int, Any]] | None:
+    """The contacts with their places, found by each of their ids in one step: a batch may have
+    thousands. Of several with the same id, the first."""
     contacts = value.get("contacts")
-    if not isinstance(contacts, list) or items == 1 or not isinstance(item, dict):
-        return {}
-    ids = {item[key] for key in _WHO if isinstance(item.get(key), str)}
-    chosen = [
-        each for each in contacts if isinstance(each, dict) and not ids.isdisjoint(_ids_of(each))
-    ]
-    return {"contacts": chosen}
+    if not isinstance(contacts, list):
+        return None
+    found: dict[str, tuple[int, Any]] = {}
+    for place, contact in enumerate(contacts):
+        if isinstance(contact, dict):
+            for each in (contact.get("wa_id"), contact.get("user_id")):
+                if isinstance(each, str) and each.strip():
+                    found.setdefault(each.strip(), (place, contact))
+    return found
 
 
-def _ids_of(contact: dict[str, Any]) -> list[str]:
-    ids = (contact.get("wa_id"), contact.get("user_id"))
-    return [each.strip() for each in ids if isinstance(each, str) and each.strip()]
+def _contacts_of(item: Any, contacts: dict[str, tuple[int, Any]]) -> list[Any]:
+    """Those with an id of the item, in their order."""
+    ids = (item.get(key) for key in _WHO) if isinstance(item, dict) else ()
+    chosen = dict(contacts[each] for each in ids if isinstance(each, str) and each in contacts)
+    return [chosen[place] for place in sorted(chosen)]
 
 
 def _top(root: dict[str, Any]) -> dict[str, Any]:

@@ -16,12 +16,13 @@ if TYPE_CHECKING:
 
     from omnichat_async.webhooks.http import WebhookRequest
 
-__all__ = ["Intake", "Limits"]
+__all__ = ["Intake", "Limits", "positive"]
 
 _MIB = 1024 * 1024
 
 
-def _positive(_: object, field: attrs.Attribute[Any], value: Any) -> None:
+def positive(_: object, field: attrs.Attribute[Any], value: Any) -> None:
+    """An attrs validator. Raises ValueError for 0 and less."""
     if not value > 0:
         raise ValueError(f"{field.name} must be more than 0; given: {value}")
 
@@ -34,10 +35,10 @@ class Limits:
     `max_events` the events of one request; `read_timeout` the time a body takes, in seconds.
     """
 
-    max_body: int = attrs.field(default=4 * _MIB, validator=_positive)  # Meta sends up to 3 MB
-    max_buffered: int = attrs.field(default=64 * _MIB, validator=_positive)
-    max_events: int = attrs.field(default=5000, validator=_positive)
-    read_timeout: float = attrs.field(default=10.0, validator=_positive)
+    max_body: int = attrs.field(default=4 * _MIB, validator=positive)  # Meta sends up to 3 MB
+    max_buffered: int = attrs.field(default=64 * _MIB, validator=positive)
+    max_events: int = attrs.field(default=5000, validator=positive)
+    read_timeout: float = attrs.field(default=10.0, validator=positive)
 
 
 class Intake:

@@ -93,17 +93,23 @@ def _topic_events(root: dict[str, Any], headers: Mapping[str, str]) -> list[Webh
         topic=topic,
         event_id=_event_id(headers.get("x-omnichat-event-id")),
         occurred_at=_milliseconds(headers.get("x-omnichat-timestamp", "")),
-        team=headers.get("x-omnichat-team", "")[:_TEAM_LENGTH] or None,
+        team=_team(headers.get("x-omnichat-team", "")),
         data=data,
     )
     return [event]
+
+
+def _team(given: str) -> str | None:
+    """A name that can be written as UTF-8, whatever bytes came in the header."""
+    raw = given[:_TEAM_LENGTH].encode("utf-8", "surrogatepass")
+    return raw.decode("utf-8", "replace") or None
 
 
 def _event_id(given: str | None) -> str | None:
     """An id of a shape that is safe in logs and keys; any other is replaced by its hash."""
     if not given or _EVENT_ID.fullmatch(given):
         return given or None
-    return hashlib.sha256(given.encode("utf-8", "surrogateescape")).hexdigest()
+    return hashlib.sha256(given.encode("utf-8", "surrogatepass")).hexdigest()
 
 
 def _milliseconds(text: str) -> datetime | None:

@@ -2,70 +2,56 @@
 
 from __future__ import annotations
 
-import asyncio
 import contextlib
+import hashlib
 import logging
 import time
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any, Literal, Self, TypeAlias
-
-import attrs
+from typing import TYPE_CHECKING, Literal, Self, TypeAlias
 
 from omnichat_async.errors import ConfigurationError
-from omnichat_async.webhooks.dedupe import Claim, MemoryDedupe
-from omnichat_async.webhooks.dispatch import Delivery, Handlers, RejectWebhook
+from omnichat_async.webhooks.at_once import AtOnce
+from omnichat_async.webhooks.claims import Claims
+from omnichat_async.webhooks.dedupe import DedupeUnavailable, MemoryDedupe
+from omnichat_async.webhooks.dispatch import Delivery, Handlers, HandlersFailed, RejectWebhook
 from omnichat_async.webhooks.events import digest
 from omnichat_async.webhooks.handshake import answer_handshake
-from omnichat_async.webhooks.health import ANSWER_WITHIN_S, Health, HealthMeter
 from omnichat_async.webhooks.http import WebhookResponse
-from omnichat_async.webhooks.inbox import InboxFull, MemoryInbox, Record
+from omnichat_async.webhooks.inbox import InboxFull, Record
+from omnichat_async.webhooks.inboxes import MemoryInbox
 from omnichat_async.webhooks.intake import Intake, Limits
 from omnichat_async.webhooks.lanes import Lanes
 from omnichat_async.webhooks.parse import parse
 from omnichat_async.webhooks.records import records_of
 from omnichat_async.webhooks.refusal import WebhookRefused
 from omnichat_async.webhooks.verify import Secret, SecretLike
-from omnichat_async.webhooks.worker import Outcome, Worker, WorkPolicy
+from omnichat_async.webhooks.watch import Answered, Watch
+from omnichat_async.webhooks.worker import NotNow, Worker, WorkPolicy
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable
+    from collections.abc import Callable
     from types import TracebackType
 
     from omnichat_async.client import OmnichatClient
     from omnichat_async.webhooks.auth import Auth
     from omnichat_async.webhooks.dedupe import DedupeStore
     from omnichat_async.webhooks.events import WebhookEvent
+    from omnichat_async.webhooks.health import Health
     from omnichat_async.webhooks.http import WebhookRequest
     from omnichat_async.webhooks.inbox import Inbox, Job
+    from omnichat_async.webhooks.watch import Observed
 
-__all__ = ["Ack", "Answered", "Receiver"]
+__all__ = ["Ack", "Receiver"]
 
 _log = logging.getLogger("omnichat_async.webhooks")
 
 Ack: TypeAlias = Literal["stored", "queued", "handled"]
 
-_HANDLED_WITHIN_S = 10.0
-_REMEMBER_S = 7 * 86_400.0
+_DAY_S = 86_400.0
+_REMEMBER_S = 7 * _DAY_S
+_PATIENCE_S = 5.0
+"""How long a body waits for an equal one that is just being taken: the sender waits for 15 s."""
 _QUEUE_TRIES = 4
-
-
-@attrs.frozen(kw_only=True)
-class Answered:
-    """A request was answered: with `status`, after `seconds`; of its `events`, `new` were new.
-    `reason` says why it was refused."""
-
-    status: int
-    seconds: float
-    events: int = 0
-    new: int = 0
-    reason: str | None = None
-
-
-Observed: TypeAlias = "Answered | Outcome"
-
-
-class _HandlersFailed(Exception):  # noqa: N818 - a signal inside this room
-    """At least one handler failed."""
 
 
 class Receiver(Handlers):
@@ -89,10 +75,13 @@ class Receiver(Handlers):
     ``"handled"`` after the handlers, or after 10 s while they go on. Handlers that fail are tried
     again as `work` says, and a failure never changes the answer.
 
-    `dedupe` claims each event before it is handled, for inboxes that are not shared. `scope`
-    names the subscription where several share an inbox or a store: one receiver, path and
-    secret for each. `limits` bound what is read. `client` is handed on to handlers. `on_error`
-    is called with the event and the error of a handler, `hooks` with what happens, for figures.
+    `dedupe` claims each event before it is handled, for inboxes that are not shared: see
+    ``integrations.redis``. The receiver closes it, as it does the inbox. ``replay_guard="body"``
+    takes an equal body within 24 h for a replay, which is answered and not handled; equal bodies
+    may be genuine, as two clicks are. `scope` names the subscription where several share an inbox
+    or a store: one receiver, path and secret for each. `limits` bound what is read. `client` is
+    handed on to handlers. `on_error` is called with the event and the error of a handler, `hooks`
+    with what happens, for figures.
 
     Raises ConfigurationError for what cannot work.
     """
@@ -105,6 +94,7 @@ class Receiver(Handlers):
         inbox: Inbox | None = None,
         ack: Ack | None = None,
         dedupe: DedupeStore | None = None,
+        replay_guard: Literal["body"] | None = None,
         scope: str = "",
         limits: Limits | None = None,
         work: WorkPolicy | None = None,
@@ -112,54 +102,89 @@ class Receiver(Handlers):
         on_error: Callable[[WebhookEvent, Exception], None] | None = None,
         hooks: tuple[Callable[[Observed], None], ...] = (),
     ) -> None:
-        super().__init__()
+        work = work or (WorkPolicy(max_tries=_QUEUE_TRIES) if inbox is None else WorkPolicy())
+        super().__init__(work.concurrency)
         self.ack: Ack = ack or ("stored" if inbox is not None else "queued")
         if self.ack not in {"stored", "queued", "handled"}:
             raise ConfigurationError('ack must be "stored", "queued" or "handled"')
         if (self.ack == "stored") is not (inbox is not None):
             raise ConfigurationError('ack="stored" and an inbox go together: give both or none')
+        if replay_guard not in {None, "body"}:
+            raise ConfigurationError('replay_guard must be None or "body"')
         self.client = client
         self._auth = auth
         self._token = None if verify_token is None else Secret(verify_token)
         self._scope = scope
         self._limits = limits or Limits()
         self._intake = Intake(self._limits)
-        self._work = work or WorkPolicy(max_tries=_QUEUE_TRIES if self.ack == "queued" else 12)
+        self._work = work
         self._inbox: Inbox | None = MemoryInbox() if self.ack == "queued" else inbox
-        self._dedupe = MemoryDedupe() if self.ack == "handled" and dedupe is None else dedupe
-        self._lanes = Lanes(self._work.concurrency)
+        self._watch = Watch(hooks)
+        events = MemoryDedupe() if self.ack == "handled" and dedupe is None else dedupe
+        self._claims = Claims(events, work.lease, self._watch.tell)
+        self._bodies: Claims | None = None
+        if replay_guard == "body":
+            self._bodies = Claims(dedupe or MemoryDedupe(), work.lease, self._watch.tell)
+        self._lanes = Lanes(work.concurrency)
+        self._at_once = AtOnce(self._limits.max_buffered)
         self._on_error = on_error
-        self._hooks = hooks
-        self._meter = HealthMeter()
         self._forgeries = 0
         self._worker: Worker | None = None
-        self._background: set[asyncio.Task[Any]] = set()
 
     # ---- life ----------------------------------------------------------------------------------
 
     async def start(self) -> None:
-        """Begin to work off events. Once; ``async with receiver`` does it too."""
+        """Begin to work off events. Once; ``async with receiver`` does it too.
+
+        Raises ConfigurationError if it runs already, or if the inbox cannot be opened.
+        """
         if self._worker is not None:
             raise ConfigurationError("the receiver runs already")
         if not self._auth.ready:
             _log.warning("pairing: handshakes are answered, events refused until there is a secret")
-        if self._inbox is not None:
-            self._worker = Worker(self._inbox, self._attend, self._work, self._tell)
-            self._worker.start()
+        if self._inbox is None:
+            return
+        try:
+            await self._inbox.next_due()  # so that a wrong path is no surprise of the first event
+        except BaseException:
+            await self._inbox.aclose()
+            raise
+        self._worker = Worker(self._inbox, self._attend, self._work, self._watch.tell)
+        self._worker.start()
 
     async def aclose(self) -> None:
-        """Finish the handlers that run, for ``work.drain`` seconds at most, and stop."""
+        """Finish the handlers that run, for ``work.drain`` seconds at most, and stop.
+
+        Under ``ack="queued"`` the events that wait are handled too, as far as there is time. What
+        is left is lost, and an ERROR says how many they were.
+        """
         worker, self._worker = self._worker, None
-        if worker is not None:
-            await worker.stop()
-        if self._background:
-            await asyncio.wait(self._background, timeout=self._work.drain)
-        left = list(self._background)
-        for task in left:
-            task.cancel()
-        await asyncio.gather(*left, return_exceptions=True)
-        if self._inbox is not None:
-            await self._inbox.aclose()
+        async with contextlib.AsyncExitStack() as closing:  # the last first, whatever fails
+            if self._inbox is not None:
+                closing.push_async_callback(self._inbox.aclose)
+            for claims in (self._claims, self._bodies):
+                if claims is not None:
+                    closing.push_async_callback(claims.aclose)
+            closing.callback(self._end_threads)
+            closing.push_async_callback(self._at_once.stop, self._work.drain)
+            if worker is not None:
+                if self.ack == "queued":
+                    closing.push_async_callback(self._count_lost)
+                closing.push_async_callback(worker.stop, finish=self.ack == "queued")
+
+    async def _count_lost(self) -> None:
+        assert isinstance(self._inbox, MemoryInbox)
+        if lost := (await self._inbox.counts())["open"]:
+            _log.error("%d events that waited in memory are lost", lost)
+
+    async def idle(self) -> None:
+        """Wait until the handlers are through with every event that is due; tests want to know.
+
+        One that waits for its next try is not due. Returns at once if the receiver does not run.
+        """
+        if self._worker is not None:
+            await self._worker.idle()
+        await self._at_once.idle()
 
     async def __aenter__(self) -> Self:
         await self.start()
@@ -176,7 +201,7 @@ class Receiver(Handlers):
     @property
     def health(self) -> Health:
         """How near the subscription is to being switched off by Omnichat."""
-        return self._meter.read(time.monotonic())
+        return self._watch.health
 
     # ---- requests ------------------------------------------------------------------------------
 
@@ -185,10 +210,10 @@ class Receiver(Handlers):
 
         Raises ConfigurationError if the receiver was not started, and nothing else.
         """
-        started = time.monotonic()
         if self._inbox is not None and self._worker is None:
             raise ConfigurationError("start the receiver first: async with receiver: ...")
-        genuine = False
+        started, genuine = time.monotonic(), False
+        status, events, new, reason = 200, 0, 0, None
         try:
             if request.method == "GET":
                 return answer_handshake(request, self._token)
@@ -199,38 +224,13 @@ class Receiver(Handlers):
                 genuine = True
                 events, new = await self._take(request, body)
         except WebhookRefused as refusal:
-            return self._refuse(refusal, started, genuine=genuine)
-        self._answered(
-            Answered(status=200, seconds=time.monotonic() - started, events=events, new=new)
-        )
-        return WebhookResponse(status=200, body=b"ok")
-
-    def _refuse(self, refusal: WebhookRefused, started: float, *, genuine: bool) -> WebhookResponse:
-        status, reason = refusal.status, refusal.reason
+            status, reason = refusal.status, refusal.reason
+            if genuine:
+                _log.warning("a webhook was refused: %s", refusal)
         seconds = time.monotonic() - started
-        if genuine:
-            _log.warning("a webhook was refused: %s", refusal)
-            self._answered(Answered(status=status, seconds=seconds, reason=reason))
-        else:  # whoever sent it, it is no delivery that Omnichat counts
-            self._tell(Answered(status=status, seconds=seconds, reason=reason))
-        answer = WebhookResponse(status=status)
-        if status == 405:
-            answer.headers["Allow"] = "GET, POST"
-        return answer
-
-    def _answered(self, answered: Answered) -> None:
-        now = time.monotonic()
-        before = self._meter.read(now).in_danger
-        self._meter.count(now, ok=answered.status == 200 and answered.seconds < ANSWER_WITHIN_S)
-        health = self._meter.read(now)
-        if health.in_danger and not before:
-            _log.error(
-                "deliveries fail: %d in a row, %.0f %% of the last hour; Omnichat switches the"
-                " subscription off at more than 20, or 10 %%",
-                health.failures_in_a_row,
-                100 * health.failure_rate,
-            )
-        self._tell(answered)
+        answered = Answered(status=status, seconds=seconds, events=events, new=new, reason=reason)
+        self._watch.answered(answered, genuine=genuine)
+        return _response(status)
 
     async def _take(self, request: WebhookRequest, body: bytes) -> tuple[int, int]:
         """Read a genuine request and keep or handle it; the number of events and of new ones."""
@@ -244,9 +244,22 @@ class Receiver(Handlers):
             await self._bury(body, refusal)
             raise
         records = records_of(events, self._scope, self._limits.max_body)
+        try:
+            if self._bodies is None:
+                return len(events), await self._accept(events, records)
+            known = digest(self._scope, "body", hashlib.sha256(body).hexdigest())
+            async with self._bodies.hold(known, _DAY_S, patience=_PATIENCE_S) as claim:
+                if claim.state == "busy":
+                    raise WebhookRefused("the same body is just being taken", status=503)
+                new = await self._accept(events, records) if claim.state == "new" else 0
+                return len(events), new
+        except DedupeUnavailable:
+            raise WebhookRefused("the dedupe store does not answer", status=503) from None
+
+    async def _accept(self, events: list[WebhookEvent], records: list[Record]) -> int:
         if self.ack == "handled":
-            return len(events), await self._handle_now(events, records)
-        return len(events), await self._keep(records)
+            return await self._at_once.run(self._handle_all(events, records), records)
+        return await self._keep(records)
 
     def _check_sender(self, request: WebhookRequest, body: bytes) -> None:
         if not self._auth.ready:
@@ -266,7 +279,7 @@ class Receiver(Handlers):
         """Keep a genuine body that cannot be read, for a person to look at."""
         if self._inbox is None:
             return
-        key = digest(self._scope, "unreadable", body.decode("latin-1"))
+        key = digest(self._scope, "unreadable", hashlib.sha256(body).hexdigest())
         record = Record(
             key=key,
             lane=key,
@@ -297,34 +310,38 @@ class Receiver(Handlers):
     async def _attend(self, job: Job) -> None:
         """Handle an event of the inbox; raise if it failed."""
         record = job.record
-        (event,) = parse(record.body, record.headers)
-        await self._once(event, record, job.attempt)
+        try:
+            (event,) = parse(record.body, record.headers)
+        except ValueError as error:  # kept by another version, or damaged
+            raise HandlersFailed(type(error).__name__, final=True) from None
+        try:
+            if await self._once(event, record, job.attempt) == "busy":
+                raise NotNow
+        except DedupeUnavailable:
+            raise NotNow from None
 
-    async def _once(self, event: WebhookEvent, record: Record, attempt: int) -> bool:
-        """Handle an event if nobody did and nobody does; whether it was handled here."""
-        claim = await self._claim(record.key)
-        if claim.state != "new":
-            if claim.state == "busy" and self._inbox is not None:
-                raise _HandlersFailed  # another process has it: look again later
-            return False
+    async def _once(self, event: WebhookEvent, record: Record, attempt: int) -> str:
+        """Handle an event if its claim is "new"; the state of the claim."""
+        async with self._claims.hold(record.key, _REMEMBER_S) as claim:
+            if claim.state == "new":
+                await self._handle(event, record, attempt)
+            return claim.state
+
+    async def _handle(self, event: WebhookEvent, record: Record, attempt: int) -> None:
+        """Call the handlers. Raises HandlersFailed, or RejectWebhook if that came first."""
         delivery = Delivery(
             key=record.key,
             attempt=attempt,
             received_at=datetime.fromtimestamp(record.received, UTC),
             client=self.client,
         )
-        errors: list[Exception] = []
-        try:
-            errors = await self.dispatch(event, delivery)
-        except BaseException:
-            await self._settle(record.key, claim, handled=False)
-            raise
-        await self._settle(record.key, claim, handled=not errors)
+        errors = await self.dispatch(event, delivery)
         for error in errors:
             self._report(event, error)
         for error in errors:
-            raise error if isinstance(error, RejectWebhook) else _HandlersFailed from None
-        return True
+            if isinstance(error, RejectWebhook | HandlersFailed):
+                raise error
+            raise HandlersFailed(type(error).__name__)
 
     def _report(self, event: WebhookEvent, error: Exception) -> None:
         if self._on_error is None:
@@ -334,61 +351,27 @@ class Receiver(Handlers):
         except Exception as second:  # noqa: BLE001 - it must not cost an event
             _log.error("on_error failed: %s", type(second).__name__)
 
-    async def _claim(self, key: str) -> Claim:
-        if self._dedupe is None:
-            return Claim("new")
-        try:
-            return await self._dedupe.claim(key, self._work.lease)
-        except Exception as error:  # noqa: BLE001 - rather twice than never
-            _log.error("the dedupe store fails: %s", type(error).__name__)
-            return Claim("new")
-
-    async def _settle(self, key: str, claim: Claim, *, handled: bool) -> None:
-        if self._dedupe is None or not claim.token:
-            return
-        with contextlib.suppress(Exception):  # the claim ends by itself
-            if handled:
-                await self._dedupe.done(key, claim.token, _REMEMBER_S)
-            else:
-                await self._dedupe.release(key, claim.token)
-
-    async def _handle_now(self, events: list[WebhookEvent], records: list[Record]) -> int:
-        work = self._spawn(self._handle_all(events, records))
-        done, _ = await asyncio.wait({work}, timeout=_HANDLED_WITHIN_S)
-        return work.result() if done else len(events)
-
-    def _spawn(self, work: Awaitable[int]) -> asyncio.Task[int]:
-        async def run() -> int:
-            return await work
-
-        task = asyncio.create_task(run(), name="webhooks: request")
-        self._background.add(task)
-        task.add_done_callback(self._ended)
-        return task
-
-    def _ended(self, task: asyncio.Task[Any]) -> None:
-        self._background.discard(task)
-        if not task.cancelled():
-            task.exception()  # a refusal that came after its request was answered
-
     async def _handle_all(self, events: list[WebhookEvent], records: list[Record]) -> int:
         new = 0
-        rejected: int | None = None
+        rejected: WebhookRefused | None = None
         for event, record in zip(events, records, strict=True):
             try:
                 async with self._lanes.turn(record.lane):
-                    new += await self._once(event, record, 1)
+                    new += await self._once(event, record, 1) == "new"
             except RejectWebhook as reject:
-                rejected = reject.status
-            except _HandlersFailed:
-                pass
+                rejected = WebhookRefused("a handler rejected it", status=reject.status)
+            except DedupeUnavailable:
+                rejected = WebhookRefused("the dedupe store does not answer", status=503)
+            except HandlersFailed:
+                pass  # as it was logged
         if rejected is not None:
-            raise WebhookRefused("a handler rejected it", status=rejected)
+            raise rejected
         return new
 
-    def _tell(self, observed: Observed) -> None:
-        for hook in self._hooks:
-            try:
-                hook(observed)
-            except Exception as error:  # noqa: BLE001 - figures must not cost an event
-                _log.error("a hook failed: %s", type(error).__name__)
+
+def _response(status: int) -> WebhookResponse:
+    """The answer to a POST, and to what is neither a POST nor a GET. A refusal has no body."""
+    answer = WebhookResponse(status=status, body=b"ok" if status == 200 else b"")
+    if status == 405:
+        answer.headers["Allow"] = "GET, POST"
+    return answer

@@ -1,38 +1,68 @@
-"""The table of an inbox: its statements, each in one transaction."""
+"""The table of an inbox: its statements, each in one transaction.
+
+Of the open events of a lane only one, the head, has a `due` and can be leased. Whoever ends it
+makes the lane's oldest open event the next head, so looking for work costs the same however many
+events wait.
+"""
 
 from __future__ import annotations
 
 import contextlib
 import sqlite3
+import time
 import uuid
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
-from omnichat_async.errors import OmnichatError
+from omnichat_async.errors import ConfigurationError, OmnichatError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
 
-__all__ = ["InboxFull", "State", "Table"]
+__all__ = ["FORMAT", "InboxFull", "State", "Table"]
 
 State: TypeAlias = Literal["open", "done", "dead"]
 
-_SCHEMA = """
-CREATE TABLE IF NOT EXISTS events (
+APPLICATION_ID = 0x4F6D_6E69
+FORMAT = 1
+_SCHEMA = f"""
+CREATE TABLE events (
     id INTEGER PRIMARY KEY, key TEXT NOT NULL UNIQUE, lane TEXT NOT NULL, name TEXT NOT NULL,
     headers TEXT NOT NULL, body BLOB NOT NULL, received REAL NOT NULL, state TEXT NOT NULL,
-    due REAL NOT NULL, attempts INTEGER NOT NULL DEFAULT 0, token TEXT, error TEXT
+    due REAL, attempts INTEGER NOT NULL DEFAULT 0, token TEXT, error TEXT
 );
-CREATE INDEX IF NOT EXISTS open_lanes ON events (lane, id) WHERE state = 'open';
-CREATE INDEX IF NOT EXISTS open_events ON events (id) WHERE state = 'open';
-CREATE INDEX IF NOT EXISTS by_age ON events (received);
+CREATE INDEX open_lanes ON events (lane, id) WHERE state = 'open';
+CREATE INDEX heads ON events (due) WHERE state = 'open' AND due IS NOT NULL;
+CREATE INDEX by_age ON events (received);
+PRAGMA application_id = {APPLICATION_ID};
+PRAGMA user_version = {FORMAT};
 """
-_NEXT = """
-SELECT id, key, lane, name, headers, body, received, attempts FROM events AS this
-WHERE state = 'open' AND due <= ? AND NOT EXISTS (
-    SELECT 1 FROM events AS older
-    WHERE older.state = 'open' AND older.lane = this.lane AND older.id < this.id
-) ORDER BY id LIMIT ?
+_GIVEN = ("key", "lane", "name", "headers", "body", "received")
+_INSERT = """
+INSERT OR IGNORE INTO events (key, lane, name, headers, body, received, state, error, due)
+VALUES (:key, :lane, :name, :headers, :body, :received, :state, :error,
+    CASE WHEN :state = 'open' AND NOT EXISTS (
+        SELECT 1 FROM events WHERE state = 'open' AND lane = :lane
+    ) THEN :now END)
 """
+_DUE = """
+SELECT id, key, lane, name, headers, body, received, attempts FROM events
+WHERE state = 'open' AND due <= ? ORDER BY due, id LIMIT ?
+"""
+_NEXT_HEAD = """
+UPDATE events SET due = ? WHERE due IS NULL
+AND id = (SELECT MIN(id) FROM events WHERE state = 'open' AND lane = ?)
+"""
+_MISSING_HEADS = """
+UPDATE events SET due = ? WHERE id IN (
+    SELECT MIN(id) FROM events WHERE state = 'open' GROUP BY lane HAVING COUNT(due) = 0
+)
+"""
+
+_BUSY_S = 10.0
+"""How long another process may hold the file: the sender waits for 15 s."""
+_DAY_S = 86_400.0
+_ROW_BYTES = 1000
+"""What a row takes in memory besides its body, with its share of the indexes."""
 
 
 class InboxFull(OmnichatError):  # noqa: N818 - named as its siblings are
@@ -40,59 +70,169 @@ class InboxFull(OmnichatError):  # noqa: N818 - named as its siblings are
 
 
 class Table:
-    """A database, used in one thread. `clock` gives epoch seconds."""
+    """A database, used in one thread. `clock` gives epoch seconds, `max_bytes` bounds its size.
 
-    def __init__(self, path: str, clock: Callable[[], float]) -> None:
+    Raises ConfigurationError for a file that cannot be an inbox of this version.
+    """
+
+    def __init__(self, path: str, clock: Callable[[], float], max_bytes: int = 0) -> None:
         self._clock = clock
-        self._db = sqlite3.connect(path, isolation_level=None, timeout=30)
-        self._db.execute("PRAGMA journal_mode = WAL")
+        self._max_bytes = max_bytes
+        self._latest = 0.0
+        try:
+            self._db = sqlite3.connect(path, isolation_level=None, timeout=_BUSY_S)
+            try:
+                self._prepare(path)
+            except BaseException:
+                self._db.close()
+                raise
+        except sqlite3.Error as error:
+            raise ConfigurationError(f"the inbox {path} cannot be opened: {error}") from None
+
+    def _prepare(self, path: str) -> None:
+        self._db.execute("BEGIN")  # or another process might make it between these three
+        (owner,) = self._db.execute("PRAGMA application_id").fetchone()
+        (version,) = self._db.execute("PRAGMA user_version").fetchone()
+        (tables,) = self._db.execute("SELECT COUNT(*) FROM sqlite_master").fetchone()
+        self._db.execute("COMMIT")
+        if owner != APPLICATION_ID and (tables or owner or version):
+            raise ConfigurationError(f"{path} is a database, but no inbox of this package")
+        if version > FORMAT:
+            raise ConfigurationError(
+                f"a newer version of this package made the inbox {path}: its format is {version},"
+                f" and this version reads {FORMAT}"
+            )
+        self._begin_wal()
         self._db.execute("PRAGMA synchronous = FULL")
+        self._db.execute("PRAGMA fullfsync = ON")  # macOS: through the disk's own cache
         self._db.execute("PRAGMA secure_delete = ON")
-        self._db.executescript(_SCHEMA)
+        with self._transaction():
+            (tables,) = self._db.execute("SELECT COUNT(*) FROM sqlite_master").fetchone()
+            if not tables:  # nor has another process made them meanwhile
+                for statement in _SCHEMA.split(";"):
+                    self._db.execute(statement)
+
+    def _begin_wal(self) -> None:
+        # Of processes that make a file together, SQLite has all but one fail here at once.
+        deadline = time.monotonic() + _BUSY_S
+        while True:
+            try:
+                self._db.execute("PRAGMA journal_mode = WAL")
+            except sqlite3.OperationalError as error:
+                if "locked" not in str(error) or time.monotonic() > deadline:
+                    raise
+                time.sleep(0.01)
+            else:
+                return
 
     @contextlib.contextmanager
-    def _transaction(self) -> Any:
+    def _transaction(self) -> Iterator[None]:
         self._db.execute("BEGIN IMMEDIATE")
         try:
             yield
+            self._db.execute("COMMIT")  # where a full disk shows
         except BaseException:
-            self._db.execute("ROLLBACK")
+            if self._db.in_transaction:
+                self._db.execute("ROLLBACK")
             raise
-        self._db.execute("COMMIT")
+
+    # ---- in ------------------------------------------------------------------------------------
 
     def put(self, rows: list[tuple[Any, ...]], state: State, error: str | None, room: int) -> int:
+        """Add those of `rows` whose keys are new; `room` is how many events may be open."""
         with self._transaction():
-            if room and self._count("open") + len(rows) > room:
+            if room and self._count_open() + len(rows) > room:
                 raise InboxFull("the inbox is full: its handlers are slower than its events")
+            self._make_room(sum(len(row[4]) + _ROW_BYTES for row in rows))
             before = self._db.total_changes
-            self._db.executemany(
-                "INSERT OR IGNORE INTO events (key, lane, name, headers, body, received, due,"
-                " state, error) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
-                [(*row, self._clock(), state, error) for row in rows],
-            )
+            same = {"state": state, "error": error, "now": self._clock()}
+            given = [dict(zip(_GIVEN, row, strict=True)) | same for row in rows]
+            self._db.executemany(_INSERT, given)
             return self._db.total_changes - before
 
+    def _make_room(self, size: int) -> None:
+        while self._max_bytes and self._used() + size > self._max_bytes:
+            forgotten = self._db.execute(  # the handled ones first, then the dead
+                "DELETE FROM events WHERE id IN (SELECT id FROM events WHERE state != 'open'"
+                " ORDER BY state DESC, id LIMIT 1000)"
+            ).rowcount
+            if not forgotten:
+                raise InboxFull("the inbox is full: its events take all the memory it may use")
+
+    def _used(self) -> int:
+        pages, free, size = (
+            self._db.execute(f"PRAGMA {name}").fetchone()[0]
+            for name in ("page_count", "freelist_count", "page_size")
+        )
+        return int((pages - free) * size)
+
+    # ---- out -----------------------------------------------------------------------------------
+
     def lease(self, limit: int, seconds: float) -> list[tuple[str, tuple[Any, ...]]]:
+        """Take up to `limit` heads that are due, each with the token of its lease."""
         now, token = self._clock(), uuid.uuid4().hex
         with self._transaction():
-            rows = self._db.execute(_NEXT, (now, limit)).fetchall()
+            self._mind_the_clock(now)
+            rows = self._db.execute(_DUE, (now, limit)).fetchall()
             self._db.executemany(
                 "UPDATE events SET due = ?, token = ?, attempts = attempts + 1 WHERE id = ?",
                 [(now + seconds, token, row[0]) for row in rows],
             )
         return [(token, row) for row in rows]
 
-    def change(self, jobs: list[tuple[int, str]], setting: str, *values: Any) -> None:
-        """Set columns of events whose lease still is the one given."""
+    def _mind_the_clock(self, now: float) -> None:
+        """A clock that is set back must not leave an event waiting for a time long gone."""
+        if now < self._latest - 1:
+            self._db.execute(
+                "UPDATE events SET due = ? WHERE state = 'open' AND due > ? AND token IS NULL",
+                (now, now),
+            )
+        # Set back while no process ran: nothing is ever made to wait for a day.
+        self._db.execute(
+            "UPDATE events SET due = ? WHERE state = 'open' AND due > ?", (now, now + _DAY_S)
+        )
+        self._latest = now
+
+    def renew(self, jobs: list[tuple[int, str]], until: float) -> None:
+        """Move the end of leases that still are the ones given."""
         with self._transaction():
             self._db.executemany(
-                f"UPDATE events SET {setting} WHERE id = ? AND token = ? AND state = 'open'",  # noqa: S608 - constants of this file
-                [(*values, *job) for job in jobs],
+                "UPDATE events SET due = ? WHERE id = ? AND token = ? AND state = 'open'",
+                [(until, *job) for job in jobs],
             )
 
+    def give_back(
+        self, job: tuple[int, str], due: float, error: str | None, *, counts: bool
+    ) -> None:
+        """End a lease: the event is open until it is `due`. `counts` is whether it was tried."""
+        with self._transaction():
+            self._db.execute(
+                "UPDATE events SET due = ?, token = NULL, error = COALESCE(?, error),"
+                " attempts = attempts - ? WHERE id = ? AND token = ? AND state = 'open'",
+                (due, error, not counts, *job),
+            )
+
+    def end(self, job: tuple[int, str], state: State, error: str | None) -> None:
+        """End an event whose lease still is the one given, and let its lane go on."""
+        with self._transaction():
+            ended = self._db.execute(
+                "UPDATE events SET state = ?, due = NULL, token = NULL, error = ?"
+                " WHERE id = ? AND token = ? AND state = 'open'",
+                (state, error, *job),
+            ).rowcount
+            if ended:
+                sql = "SELECT lane FROM events WHERE id = ?"
+                (lane,) = self._db.execute(sql, job[:1]).fetchone()
+                self._db.execute(_NEXT_HEAD, (self._clock(), lane))
+
     def next_due(self) -> float | None:
-        (due,) = self._db.execute("SELECT MIN(due) FROM events WHERE state = 'open'").fetchone()
+        """The seconds until a head is due, or a lease ends; None if nothing is open."""
+        (due,) = self._db.execute(
+            "SELECT MIN(due) FROM events WHERE state = 'open' AND due IS NOT NULL"
+        ).fetchone()
         return None if due is None else max(0.0, due - self._clock())
+
+    # ---- afterwards ----------------------------------------------------------------------------
 
     def prune(self, retention: float, keep: int) -> int:
         with self._transaction():
@@ -109,24 +249,29 @@ class Table:
         return gone
 
     def replay(self, state: State, keys: list[str] | None) -> int:
+        """Open events of a state again; each waits until its lane has come to it."""
         sql = (
-            "UPDATE events SET state = 'open', attempts = 0, token = NULL, due = ? WHERE state = ?"
+            "UPDATE events SET state = 'open', attempts = 0, token = NULL, due = NULL"
+            " WHERE state = ?"
         )
         with self._transaction():
             if keys is None:
-                return self._db.execute(sql, (self._clock(), state)).rowcount
-            rows = [(self._clock(), state, key) for key in keys]
-            return self._db.executemany(f"{sql} AND key = ?", rows).rowcount
+                count = self._db.execute(sql, (state,)).rowcount
+            else:
+                rows = [(state, key) for key in keys]
+                count = self._db.executemany(f"{sql} AND key = ?", rows).rowcount
+            self._db.execute(_MISSING_HEADS, (self._clock(),))
+        return count
 
-    def rows(self, state: State, after: int, limit: int) -> list[tuple[Any, ...]]:
+    def rows(self, state: State, limit: int) -> list[tuple[Any, ...]]:
         return self._db.execute(
             "SELECT id, key, lane, name, headers, body, received, attempts, error FROM events"
-            " WHERE state = ? AND id > ? ORDER BY id LIMIT ?",
-            (state, after, limit),
+            " WHERE state = ? ORDER BY id LIMIT ?",
+            (state, limit),
         ).fetchall()
 
-    def _count(self, state: State) -> int:
-        sql = f"SELECT COUNT(*) FROM events WHERE state = '{state}'"  # noqa: S608 - a literal; so the index serves
+    def _count_open(self) -> int:
+        sql = "SELECT COUNT(*) FROM events WHERE state = 'open'"
         (count,) = self._db.execute(sql).fetchone()
         return int(count)
 

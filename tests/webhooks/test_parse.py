@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import json
 import random
+import sys
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
@@ -197,6 +198,38 @@ def test_a_contact_is_matched_by_id_and_not_by_place() -> None:
         if isinstance(event, InboundMessage)
     ]
     assert found == [["1"], ["2 "], []]
+
+
+def test_the_cost_of_a_batch_grows_with_its_size_and_not_faster() -> None:
+    """Counted in calls, with as many contacts as messages."""
+
+    def cost(size: int) -> int:
+        calls = 0
+
+        def count(*_: Any) -> None:
+            nonlocal calls
+            calls += 1
+
+        senders = list(map(str, range(size)))
+        contacts = [{"wa_id": each, "user_id": f"HK.{each}"} for each in senders]
+        messages = [whatsapp_message(id=each, **{"from": each}) for each in senders]
+        body = to_bytes(whatsapp_body(*messages, contacts=contacts))
+        sys.setprofile(count)
+        events = parse_whatsapp(body)
+        sys.setprofile(None)
+        assert len(events) == size
+        return calls
+
+    cost(10)  # generates and caches what reads them
+    assert cost(400) < 10 * cost(50)
+
+
+def test_of_contacts_with_one_id_the_first_belongs_to_a_message() -> None:
+    contacts = [{"wa_id": "1", "profile": {"name": each}} for each in ("One", "Two")]
+    messages = [whatsapp_message(id=f"w{n}", **{"from": n}) for n in ("1", "2")]
+    first, _ = parse_whatsapp(to_bytes(whatsapp_body(*messages, contacts=contacts)))
+    assert isinstance(first, InboundMessage)
+    assert [each.profile.name for each in first.context.contacts if each.profile] == ["One"]
 
 
 def test_events_for_an_ai_agent() -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import threading
+from contextvars import ContextVar
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -164,7 +165,7 @@ def test_an_event_that_always_fails_is_dead_and_can_be_replayed() -> None:
             await until(lambda: len(seen.deliveries) == 5)
             await asyncio.sleep(100)
             (dead,) = await inbox.stored("dead")
-            assert (dead.state, dead.attempts, dead.error) == ("dead", 5, "_HandlersFailed")
+            assert (dead.state, dead.attempts, dead.error) == ("dead", 5, "ValueError")
             assert dead.record.name == "ticket/update"
             assert await inbox.replay("dead", keys=["unknown"]) == 0
             assert await inbox.replay("dead") == 1
@@ -374,18 +375,22 @@ def test_one_failing_handler_keeps_no_other_from_its_turn_and_stop_ends() -> Non
 
 
 def test_a_function_that_is_not_async_runs_in_a_thread() -> None:
+    variable: ContextVar[str] = ContextVar("variable", default="")
+
     async def main() -> None:
-        threads: list[int] = []
+        seen: list[tuple[int, str]] = []
+        variable.set("of the request")
         receiver = make(ack="handled")
 
         @receiver.on("ticket/update")
         def handler(event: Any, _: Delivery) -> None:
-            threads.append(threading.get_ident())
+            seen.append((threading.get_ident(), variable.get()))
 
         async with receiver:
             assert await post(receiver, signed()) == OK
-        assert threads
-        assert threads[0] != threading.get_ident()
+        ((thread, value),) = seen
+        assert thread != threading.get_ident()
+        assert value == "of the request"
 
     run(main())
 
@@ -593,5 +598,105 @@ def test_an_odd_item_reaches_on_unknown_and_its_neighbours_theirs() -> None:
             assert await post(receiver, signed(body)) == OK
             await until(lambda: len(seen.events) == 3)
         assert sum(isinstance(event, UnknownEvent) for event in seen.events) == 1
+
+    run_virtual(main())
+
+
+# ---- replay_guard ------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("ack", ["queued", "handled"])
+def test_an_equal_body_under_another_id_and_topic_is_a_replay_for_a_day(ack: Any) -> None:
+    async def main() -> None:
+        seen = Seen()
+        body = event_data("customer/channel_subscribe")
+
+        async def send(receiver: Receiver, event_id: str, topic: str) -> None:
+            assert await post(receiver, signed(body, event_id=event_id, topic=topic)) == OK
+            await asyncio.sleep(10)
+
+        async with make(seen, ack=ack, replay_guard="body") as receiver:
+            await send(receiver, "e1", "customer/channel_subscribe")
+            await send(receiver, "e2", "customer/channel_subscribe")
+            await send(receiver, "e3", "customer/channel_unsubscribe")
+            assert len(seen.events) == 1
+            assert await post(receiver, signed()) == OK  # another body
+            await asyncio.sleep(23 * 3600)
+            await send(receiver, "e4", "customer/channel_subscribe")
+            assert len(seen.events) == 2
+            await asyncio.sleep(3600)
+            await send(receiver, "e5", "customer/channel_subscribe")
+            assert len(seen.events) == 3
+        assert receiver.health.failed == 0
+
+    run_virtual(main(), limit_s=200_000)
+
+
+def test_without_the_guard_equal_bodies_are_events_of_their_own() -> None:
+    async def main() -> None:
+        seen = Seen()
+        async with make(seen) as receiver:
+            for event_id in ("e1", "e2"):
+                assert await post(receiver, signed(event_id=event_id)) == OK
+            await until(lambda: len(seen.events) == 2)
+        with pytest.raises(ConfigurationError, match="replay_guard"):
+            make(replay_guard="header")
+
+    run_virtual(main())
+
+
+def test_twenty_replays_at_once_are_handled_once() -> None:
+    async def main() -> None:
+        seen = Seen()
+        async with make(seen, replay_guard="body", dedupe=MemoryDedupe()) as receiver:
+            replays = [post(receiver, signed(event_id=f"e{n}")) for n in range(20)]
+            assert await asyncio.gather(*replays) == [OK] * 20
+            await asyncio.sleep(100)
+        assert len(seen.events) == 1
+
+    run_virtual(main())
+
+
+def test_a_body_that_was_not_taken_may_come_again() -> None:
+    async def main() -> None:
+        seen = Seen()
+        gate = asyncio.Event()
+
+        class Full(MemoryInbox):
+            async def put(self, records: Any, *, dead: str | None = None) -> int:
+                if not gate.is_set():
+                    await asyncio.sleep(1)
+                    raise OSError
+                return await super().put(records, dead=dead)
+
+        inbox = Full(clock=lambda: asyncio.get_running_loop().time())
+        async with make(seen, inbox=inbox, replay_guard="body") as receiver:
+            first = asyncio.create_task(post(receiver, signed(event_id="e1")))
+            await asyncio.sleep(0.5)
+            second = asyncio.create_task(post(receiver, signed(event_id="e2")))
+            assert await first == (503, b"")
+            gate.set()  # the second has waited for what becomes of the first
+            assert await second == OK
+            await until(lambda: seen.events)
+
+    run_virtual(main())
+
+
+def test_a_body_that_is_taken_for_too_long_is_refused_meanwhile() -> None:
+    async def main() -> None:
+        gate = asyncio.Event()
+
+        class Slow(MemoryInbox):
+            async def put(self, records: Any, *, dead: str | None = None) -> int:
+                await gate.wait()
+                return await super().put(records, dead=dead)
+
+        inbox = Slow(clock=lambda: asyncio.get_running_loop().time())
+        async with make(inbox=inbox, replay_guard="body") as receiver:
+            first = asyncio.create_task(post(receiver, signed(event_id="e1")))
+            await asyncio.sleep(0.5)
+            assert await post(receiver, signed(event_id="e2")) == (503, b"")
+            gate.set()
+            assert await first == OK
 
     run_virtual(main())

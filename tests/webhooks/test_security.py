@@ -15,11 +15,13 @@ import warnings
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import attrs
 import pytest
 
 import omnichat_async.webhooks as room
 from omnichat_async import ConfigurationError
 from omnichat_async.testing import (
+    OMIT,
     agent_body,
     event_data,
     handshake_request,
@@ -33,6 +35,7 @@ from omnichat_async.webhooks import (
     MemoryInbox,
     MetaSignature,
     OmnichatSignature,
+    Receiver,
     Secret,
     SecretPath,
     SharedSecretHeader,
@@ -45,8 +48,9 @@ from omnichat_async.webhooks import (
     sign,
     verify_signature,
 )
-from omnichat_async.webhooks.inbox import Record
+from omnichat_async.webhooks.inbox import Job, Record, Stored
 from omnichat_async.webhooks.intake import Intake
+from omnichat_async.webhooks.records import records_of
 from tests.support.clock import run_virtual
 from tests.support.run import run
 from tests.webhooks.samples import SAMPLES
@@ -94,6 +98,9 @@ def test_01_secrets_are_compared_in_constant_time_on_bytes(monkeypatch: pytest.M
         assert {type(each) for pair in compared for each in pair} == {bytes}
         assert {len(each) for pair in compared for each in pair} == {32}
     compared.clear()
+    assert verify_signature(BODY, sign(BODY, "first"), ["first", "second", "third"])
+    assert len(compared) == 3  # the time does not tell which one fitted
+    compared.clear()
     assert answer_of(handshake_request(TOKEN)) == 200
     assert [len(each) for pair in compared for each in pair] == [32, 32]
 
@@ -110,6 +117,23 @@ def test_01_secrets_are_compared_in_constant_time_on_bytes(monkeypatch: pytest.M
 def test_02_odd_signature_headers_are_401_and_never_500(header: str) -> None:
     assert answer_of(signed(headers={"x-omnichat-signature": header})) == 401
     assert verify_signature(BODY, header, SECRET) is False
+
+
+@pytest.mark.parametrize("value", ["é", "\udcff", chr(0xD800), ""])
+def test_02_other_odd_values_are_refused_and_never_500(value: str) -> None:
+    query = [("verify_token", value), ("challenge", "1")]
+    assert answer_of(WebhookRequest(method="GET", query=query)) == 403
+    headers = {"x-key": value, "x-hub-signature-256": value, "x-forwarded-for": value}
+    for auth in (
+        SharedSecretHeader("X-Key", "k"),
+        MetaSignature(SECRET),
+        SecretPath("a-secret-of-length"),
+        AllowNetworks(["203.0.113.0/24"], trusted_proxies=1),
+    ):
+        request = WebhookRequest(method="POST", path=f"/{value}", headers=headers, body=BODY)
+        assert answer_of(request, auth=auth) == 401
+    more = {"x-omnichat-event-id": value, "x-omnichat-team": value, "x-omnichat-topic": value}
+    assert answer_of(signed(headers=more | {"x-omnichat-timestamp": value})) == 200
 
 
 def test_02_a_repeated_or_missing_signature_is_401() -> None:
@@ -150,6 +174,9 @@ def test_04_without_a_secret_nothing_starts(none: Any) -> None:
 
 def test_04_pairing_takes_no_event_and_nobody_is_taken_for_granted() -> None:
     assert answer_of(signed(), auth=OmnichatSignature(None)) == 503
+    assert not OmnichatSignature(None).accepts(signed(), BODY)
+    with pytest.raises(TypeError, match="auth"):
+        Receiver()  # type: ignore[call-arg]
     assert answer_of(signed(), auth=all_of(OmnichatSignature(None), OmnichatSignature("s"))) == 503
     with pytest.warns(RuntimeWarning, match="from anybody: a test"):
         anybody = Unauthenticated(reason="a test")
@@ -213,6 +240,11 @@ def test_08_what_is_not_strict_json_is_400(body: bytes) -> None:
     assert answer_of(signed(body, topic="ticket/update")) == 400
 
 
+def test_08_a_body_that_is_too_deep_for_the_parser_is_400(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("omnichat_async.webhooks.body.MAX_DEPTH", 10**9)
+    assert answer_of(signed(b'{"a":' + b"[" * 100_000, topic="ticket/update")) == 400
+
+
 @pytest.mark.parametrize("kind", ["", "text/plain", "application/jsonp", "multipart/form-data"])
 def test_09_a_wrong_content_type_is_415(kind: str) -> None:
     assert answer_of(signed(headers={"content-type": kind})) == 415
@@ -265,6 +297,8 @@ def test_12_x_forwarded_for_is_believed_only_from_trusted_proxies() -> None:
     assert not accepts(direct, "198.51.100.1", "203.0.113.7")
     assert not accepts(direct, None)
     assert not accepts(direct, "unix:")
+    assert accepts(direct, "::ffff:203.0.113.7")
+    assert not accepts(direct, "::ffff:198.51.100.1")
     behind = AllowNetworks(["203.0.113.0/24"], trusted_proxies=1)
     assert accepts(behind, "10.0.0.1", "198.51.100.1, 203.0.113.7")
     assert not accepts(behind, "10.0.0.1", "203.0.113.7, 198.51.100.1")
@@ -320,7 +354,16 @@ def test_14_logs_and_reprs_hold_no_personal_data_and_no_secret(
     assert "ValueError at test_security.py:" in caplog.text
     assert "not genuine" in caplog.text
     events = [event for sample in SAMPLES for event in sample.parse()]
-    shown = caplog.text + "".join(f"{event!r}{getattr(event, 'data', None)!r}" for event in events)
+    new = whatsapp_message(type="hologram", hologram={"body": TEXT}, text=OMIT)
+    events += parse_whatsapp(to_bytes(whatsapp_body(new)))
+    records = records_of(events, "", 10**9)
+    jobs = [Job(id=1, token="t", attempt=1, record=each) for each in records]
+    stored = [Stored(record=each, state="dead", attempts=1, error=None) for each in records]
+    shown = f"{caplog.text} {events} {records} {jobs} {stored}"
+    for event in events:
+        data, context = getattr(event, "data", None), getattr(event, "context", None)
+        shown += f"{data!r} {context!r} {getattr(data, 'content', None)!r}"
+        shown += f"{getattr(context, 'contacts', None)!r} {event.problems}"
     assert [each for each in hidden if each in shown] == []
 
 
@@ -364,6 +407,19 @@ def test_15_the_inbox_is_private_encrypted_if_asked_and_forgets(tmp_path: Path) 
         assert TEXT.encode() not in (tmp_path / "old.db").read_bytes()
 
     run(forgets())
+
+
+def test_15_a_receiver_forgets_what_is_old_by_itself() -> None:
+    async def main() -> None:
+        inbox = MemoryInbox(retention=86_400, clock=lambda: asyncio.get_running_loop().time())
+        await inbox.put([attrs.evolve(_record(b"{}"), received=0.0)], dead="ValueError")
+        async with make(inbox=inbox):
+            await asyncio.sleep(80_000)
+            assert (await inbox.counts())["dead"] == 1
+            await asyncio.sleep(10_000)
+            assert (await inbox.counts())["dead"] == 0
+
+    run_virtual(main(), limit_s=100_000)
 
 
 def _record(body: bytes) -> Any:
@@ -437,6 +493,13 @@ def test_18_the_team_header_separates_nothing_but_scope_does() -> None:
             assert sum((await inbox.counts()).values()) == 2
 
     run(main())
+
+
+def test_18_a_sender_of_one_scope_does_not_wait_for_the_same_of_another() -> None:
+    (event,) = parse_event(BODY, {"X-Omnichat-Topic": "ticket/update"})
+    (one,), (two,) = (records_of([event], scope, 10**6) for scope in ("one", "two"))
+    assert one.lane != two.lane
+    assert one.key != two.key
 
 
 def test_19_keys_are_hashes_of_one_length() -> None:

@@ -6,8 +6,11 @@ import hashlib
 import hmac
 import json
 import pickle
+from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from omnichat_async import ConfigurationError
 from omnichat_async.webhooks import Secret, WebhookRefused, parse_event, sign, verify_signature
@@ -73,6 +76,49 @@ def test_what_is_not_a_strict_object_is_refused(body: bytes) -> None:
     assert caught.value.status == 400
     with pytest.raises(WebhookRefused):
         parse_event(body, {})
+
+
+def depth_of(value: Any) -> int:
+    if not isinstance(value, list | dict):
+        return 0
+    inside = value.values() if isinstance(value, dict) else value
+    return 1 + max(map(depth_of, inside), default=0)
+
+
+@given(
+    value=st.recursive(
+        st.text(alphabet='[]{}"\\a,:é'),
+        lambda inside: (
+            st.lists(inside, max_size=3)
+            | st.dictionaries(st.text(alphabet='[]{}"\\a'), inside, max_size=3)
+        ),
+        max_leaves=20,
+    ),
+    more=st.integers(0, 6),
+    escaped=st.booleans(),
+)
+def test_depth_is_measured_whatever_stands_in_strings(value: Any, more: int, escaped: bool) -> None:
+    for n in range(MAX_DEPTH - 4 + more - 2):
+        value = {"a[": value, "b": ["}"]} if n % 2 else [value, "\\"]
+    body = json.dumps({"root": value}, ensure_ascii=escaped).encode()
+    if depth_of({"root": value}) <= MAX_DEPTH:
+        assert load_object(body) == {"root": value}
+    else:
+        with pytest.raises(WebhookRefused, match="deeper"):
+            load_object(body)
+
+
+@pytest.mark.parametrize("tail", [b"", b"]" * 1000, b'"', b"\\", b'\\"', b"}" * 1000])
+def test_what_comes_after_an_error_hides_no_depth(tail: bytes) -> None:
+    for head in (b"[", b'{"a":', b'["\\"",', b'[{"\\\\":'):
+        with pytest.raises(WebhookRefused, match="deeper"):
+            load_object(head * 1000 + tail)
+
+
+def test_a_body_that_was_cut_off_is_not_called_too_deep() -> None:
+    body = json.dumps({"a": [{"b": [n]} for n in range(1000)]}).encode()
+    with pytest.raises(WebhookRefused, match="strict UTF-8 JSON"):
+        load_object(body[:-100])
 
 
 def test_brackets_in_strings_and_pairs_of_surrogates_are_fine() -> None:

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import json
+import os
 import re
 import signal
 import subprocess
@@ -19,6 +21,7 @@ from tests.webhooks.test_inbox import record
 
 pytest.importorskip("typer", reason="needs the extra cli: pip install 'omnichat_async[cli]'")
 
+from omnichat_async.cli.webhook import _Lines
 from tests.support.exports import command, complete, environment, in_process
 
 if TYPE_CHECKING:
@@ -98,6 +101,31 @@ def test_events_go_to_a_private_file_and_dead_ones_are_replayed(
     assert row["key"] == "a"
     assert out.stat().st_mode & 0o777 == 0o600
     assert in_process(capsys, *base, "--done")[2] == "1 done events are back in line\n"
+
+
+def test_a_line_that_does_not_fit_on_the_disk_is_not_half_there(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    out = tmp_path / "events.jsonl"
+    lines = _Lines(out)
+    file, real = lines._file, os.write
+    assert file is not None
+    lines._append(file, b"first\n")
+    room = [2, 1]
+
+    def short(descriptor: int, data: bytes) -> int:
+        if not room:
+            raise OSError(errno.ENOSPC, "no space left")
+        return real(descriptor, data[: room.pop()])
+
+    monkeypatch.setattr(os, "write", short)
+    with pytest.raises(OSError, match="no space"):
+        lines._append(file, b"second\n")
+    assert out.read_bytes() == b"first\n"
+    room += [3, 4]
+    lines._append(file, b"third\n")
+    lines.close()
+    assert out.read_bytes() == b"first\nthird\n"
 
 
 def test_what_is_missing_is_said(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
