@@ -1,6 +1,6 @@
 """What the limiter costs and what it reaches, beside aiolimiter as users would otherwise use it.
 
-    python -m benchmarks.bench_limits [--smoke]
+    python -m benchmarks.bench_limits [--smoke] [--json FILE]
 
 The costs are measured on this process's clock. The rates are what a strict server counts: the
 sandbox in a process of its own, asked over loopback by callers that always have more to send.
@@ -25,6 +25,8 @@ import aiohttp
 import attrs
 from aiolimiter import AsyncLimiter
 
+from benchmarks.support.compare import Figures, Rounds
+from benchmarks.support.report import Report, arguments
 from omnichat_async.limits import RateLimiter
 
 if TYPE_CHECKING:
@@ -33,7 +35,7 @@ if TYPE_CHECKING:
     from omnichat_async.limits import Permit
 
 LIMIT = 40
-CALLERS = 10_000
+QUEUES = (1, 10_000, 100_000)
 AT_ONCE = 60
 PATH = "/messages"
 
@@ -97,37 +99,42 @@ async def _grants(acquire: Acquire, grants: int) -> float:
     return spent / (grants - before) * 1e6
 
 
-def _best(times: int, measure: Callable[[], Any]) -> float:
-    return min(float(asyncio.run(measure())) for _ in range(times))
-
-
-def costs(smoke: bool) -> None:
-    """Print the first table."""
-    callers, times = (2_000, 2) if smoke else (CALLERS, 5)
+def _costs(limiter: Callable[[float], Acquire], smoke: bool) -> Figures:
+    """What one limiter costs. `limiter` makes a fresh one of so many requests a second."""
     grants = 60 if smoke else 300
-    rows = [
-        (
-            f"queueing, us per caller ({callers} at once)",
-            _best(times, lambda: _queueing(RateLimiter(LIMIT).acquire, callers)),
-            _best(times, lambda: _queueing(AsyncLimiter(LIMIT, 1).acquire, callers)),
-        ),
-        (
-            "a token is ready, us per acquire",
-            # A limit far above what a loop can ask for, so that a token always is.
-            _best(times, lambda: _uncontended(RateLimiter(1e7).acquire, callers)),
-            _best(times, lambda: _uncontended(AsyncLimiter(1e7, 1).acquire, callers)),
-        ),
-        (
-            "serving a queue, us of CPU per grant",
-            _best(1, lambda: _grants(RateLimiter(LIMIT).acquire, grants)),
-            _best(1, lambda: _grants(AsyncLimiter(LIMIT, 1).acquire, grants)),
-        ),
-    ]
-    print(f"{'':<44}{'RateLimiter':>12}{'AsyncLimiter':>14}{'ratio':>8}")
-    for name, ours, theirs in rows:
-        print(f"{name:<44}{ours:>12.1f}{theirs:>14.1f}{ours / theirs:>8.2f}")
-    bare = _best(times, lambda: _queueing(_bare, callers))
-    print(f"{'of the queueing, a bare task and future':<44}{bare:>12.1f}\n")
+    found = {
+        # A limit far above what a loop can ask for, so that a token always is ready.
+        "ready": asyncio.run(_uncontended(limiter(1e7), 10_000)),
+        "served": asyncio.run(_grants(limiter(LIMIT), grants)),
+    }
+    for callers in (100, 1_000) if smoke else QUEUES:
+        found[f"queued {callers:,}"] = asyncio.run(_queueing(limiter(LIMIT), callers))
+    return found
+
+
+def costs(smoke: bool, file: str | None) -> None:
+    """What a permit costs: a token is ready; one of a queue is served; many join the queue."""
+    rounds = 2 if smoke else 5
+    makers: dict[str, Callable[[float], Acquire]] = {
+        "RateLimiter": lambda limit: RateLimiter(limit).acquire,
+        "AsyncLimiter": lambda limit: AsyncLimiter(limit, 1).acquire,
+    }
+    report = Report("limiter", "Limiter: microseconds per permit, and per caller that queues")
+    measured: dict[str, list[Figures]] = {name: [] for name in makers}
+    for _ in range(rounds):
+        for name, make in makers.items():
+            measured[name].append(_costs(make, smoke))
+    found = Rounds(measured)
+    ours, theirs = makers
+    for figure in found.figures[ours][0]:
+        report.table(found, theirs, figure)
+    print()
+    report.bar("a token is ready, us", found.values(ours, "ready"), most=10)
+    if not smoke:
+        report.bar("queueing one of 10,000, us", found.values(ours, "queued 10,000"), most=15)
+    report.save(file)
+    bare = min(asyncio.run(_queueing(_bare, 1_000)) for _ in range(rounds))
+    print(f"\nof the queueing, a bare task and future: {bare:.1f} us\n")
 
 
 # ---- rates -----------------------------------------------------------------------------------
@@ -217,40 +224,46 @@ async def _saturate(line: Line, limiter: RateLimiter | AsyncLimiter, seconds: fl
             task.result()  # it can only have failed
 
 
-async def rates(smoke: bool) -> None:
-    """Print the second table."""
+async def rates(smoke: bool, file: str | None) -> None:
+    """What a strict server accepts of saturated traffic, and what it refuses."""
     seconds = 3.0 if smoke else 20.0
     ways = [(0, 0), (50, 20)] if smoke else [(r, j) for r in (0, 50, 200) for j in (0, 20, 80)]
     makers: dict[str, Callable[[], RateLimiter | AsyncLimiter]] = {
         "RateLimiter(40)": lambda: RateLimiter(LIMIT),
         "AsyncLimiter(40, 1)": lambda: AsyncLimiter(LIMIT, 1),
     }
-    print(f"{seconds:g} s of saturated traffic against a strict limit of {LIMIT}/s")
-    print(f"{'':<22}{'rtt ms':>7}{'jitter':>7}{'accepted/s':>12}{'worst second':>14}{'429s':>6}")
-    for name, make in makers.items():
+    report = Report("rates", f"{seconds:g} s of saturated traffic, a strict limit of {LIMIT}/s")
+    found: dict[str, list[Figures]] = {}
+    name = ""
+    for limiter, make in makers.items():
         for rtt_ms, jitter_ms in ways:
             async with _sandbox(rtt_ms, jitter_ms) as line:
                 await _saturate(line, make(), seconds)
                 seen = await line.report()
             span = seen["last_at"] - seen["first_at"]
-            print(
-                f"{name:<22}{rtt_ms:>7}{jitter_ms:>7}{(seen['accepted'] - 1) / span:>12.1f}"
-                f"{seen['worst_second']:>14}{seen['refused']:>6}",
-                flush=True,
-            )
+            name = f"{limiter}, {rtt_ms} ms +- {jitter_ms}"
+            found[name] = [
+                {
+                    "accepted/s": (seen["accepted"] - 1) / span,
+                    "worst second": seen["worst_second"],
+                    "429s": seen["refused"],
+                }
+            ]
+    for figure in ("accepted/s", "worst second", "429s"):
+        report.table(Rounds(found), name, figure, "")
+    report.save(file)
 
 
 def main() -> None:
     """Measure and print."""
-    parser = argparse.ArgumentParser(prog="python -m benchmarks.bench_limits")
-    parser.add_argument("--smoke", action="store_true", help="short, to see that it runs")
+    parser = arguments("bench_limits")
     parser.add_argument("--serve", nargs=2, type=float, help=argparse.SUPPRESS)
     options = parser.parse_args()
     if options.serve:
         asyncio.run(serve(*options.serve))
         return
-    costs(options.smoke)
-    asyncio.run(rates(options.smoke))
+    costs(options.smoke, options.json)
+    asyncio.run(rates(options.smoke, options.json))
 
 
 if __name__ == "__main__":

@@ -1,9 +1,10 @@
 """Listings: how fast an export goes under the rate limit, and what memory it takes.
 
-    python -m benchmarks.bench_paging [--smoke]
+    python -m benchmarks.bench_paging [--smoke] [--json FILE]
 
 The sandbox runs in another process. Speed: the same rows, read by a walk and by what one would
 write without it, one page after the other. Memory: the peak of a long walk against a short one.
+Windows: what cutting a range costs, beside doing it with datetimes.
 """
 
 from __future__ import annotations
@@ -21,6 +22,8 @@ from typing import TYPE_CHECKING, Any
 import aiohttp
 import attrs
 
+from benchmarks.support.compare import Case, run_rounds
+from benchmarks.support.report import Report, arguments
 from omnichat_async import OmnichatClient
 from omnichat_async.limits import RateLimiter
 
@@ -120,9 +123,10 @@ async def timed(server: Server, work: Awaitable[int]) -> tuple[float, int, dict[
     return time.perf_counter() - start, rows, await server.control("GET", "stats")
 
 
-async def speed(rows: int) -> bool:
+async def speed(rows: int, file: str | None) -> bool:
     """Compare the two ways; whether the walk is fast enough and complete."""
-    print(f"{rows:,} messages in {WEEKS} weeks, {RTT_MS} ms round trip, {LIMIT} requests/s")
+    title = f"{rows:,} messages in {WEEKS} weeks, {RTT_MS} ms round trip, {LIMIT} requests/s"
+    report = Report("speed_of_a_walk", title)
     async with sandbox(rows=rows, limit=LIMIT, rtt_ms=RTT_MS) as server:
         rates = []
         complete = True
@@ -136,9 +140,9 @@ async def speed(rows: int) -> bool:
                 f"{found:>10,} rows"
             )
     ratio = rates[1] / rates[0]
-    print(
-        f"  ratio {ratio:.1f} (bar {SPEED_BAR:g}), {'complete' if complete else 'ROWS MISSING'}\n"
-    )
+    print(f"  {'complete' if complete else 'ROWS MISSING'}")
+    report.bar("a walk over one page after another", [ratio], least=SPEED_BAR)
+    report.save(file)
     return complete and ratio >= SPEED_BAR
 
 
@@ -167,32 +171,48 @@ async def peak_of_a_walk(rows: int) -> float:
     return peak / 1e6
 
 
-async def memory(rows: int) -> bool:
+async def memory(rows: int, file: str | None) -> bool:
     """Compare a long walk and a short one; whether memory does not grow with rows."""
-    print("memory of a walk without a rate limit")
+    report = Report("memory_of_a_walk", "Peak memory of a walk of 10,000 rows and a long one")
     short = await peak_of_a_walk(10_000)
     growth = await peak_of_a_walk(rows) - short
-    print(f"  growth {growth:.1f} MB (bar {MEMORY_BAR_MB:g})\n")
+    report.bar("growth of the peak, MB", [growth], most=MEMORY_BAR_MB)
+    report.save(file)
     return growth <= MEMORY_BAR_MB
 
 
-async def measure(smoke: bool) -> bool:
+# ---- windows -----------------------------------------------------------------------------------
+
+
+def windows(smoke: bool, file: str | None) -> None:
+    """Cut ten years into windows of 7 days."""
+    report = Report("windows", "Ten years in windows of 7 days: CPU in microseconds per window")
+    cases = [
+        Case("windows.split", "clients", ("sdk_windows",)),
+        Case("datetimes by hand", "clients", ("hand_windows",)),
+    ]
+    found = run_rounds(cases, 1 if smoke else 5, None)
+    report.table(found, cases[1].name)
+    report.save(file)
+
+
+async def measure(smoke: bool, file: str | None) -> bool:
     """All of it."""
-    fast = await speed(12_000 if smoke else 60_000)
-    lean = await memory(100_000 if smoke else 1_000_000)
+    windows(smoke, file)
+    fast = await speed(12_000 if smoke else 60_000, file)
+    lean = await memory(100_000 if smoke else 1_000_000, file)
     return fast and lean
 
 
 def main() -> int:
     """Measure and print; 1 if a bar is missed."""
-    parser = argparse.ArgumentParser(prog="python -m benchmarks.bench_paging")
-    parser.add_argument("--smoke", action="store_true", help="less of everything")
+    parser = arguments("bench_paging")
     parser.add_argument("--serve", type=json.loads, help=argparse.SUPPRESS)
     given = parser.parse_args()
     if given.serve is not None:
         asyncio.run(serve(given.serve))
         return 0
-    return 0 if asyncio.run(measure(given.smoke)) else 1
+    return 0 if asyncio.run(measure(given.smoke, given.json)) else 1
 
 
 if __name__ == "__main__":

@@ -1,113 +1,69 @@
-"""Webhooks: how fast a batch is parsed and made safe.
+"""Webhooks: what it costs to verify and parse one event, and how soon a batch is safe.
 
-    python -m benchmarks.bench_webhooks [--smoke]
+python -m benchmarks.bench_webhooks [--smoke] [--json FILE] [--peers PYTHON]
 
-One request of 1,000 events goes through a receiver with a SQLite inbox; Omnichat waits 15 s for
-the answer, and a tenth of that is the bar. Beside it, parsing alone: this package, and the
-fields of a text message through plain ``json`` and pydantic models, if pydantic is installed.
+Omnichat waits 15 s for the answer to a request. The bar is a tenth of that, for 1,000 events that
+are verified, parsed and on the disk. pywa reads the first message of a request and no other, so
+a batch is also taken apart by hand for it. What is written by hand with pydantic reads texts only.
 """
 
 from __future__ import annotations
 
-import argparse
 import asyncio
-import importlib.util
-import json
 import tempfile
 import time
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
 
-from omnichat_async.testing import signed_request, to_bytes, whatsapp_body, whatsapp_message
-from omnichat_async.webhooks import OmnichatSignature, Receiver, SqliteInbox, parse_whatsapp
-
-if TYPE_CHECKING:
-    from collections.abc import Callable
+from benchmarks.support.compare import Case, run_rounds
+from benchmarks.support.report import Report, arguments
+from benchmarks.support.rows import SECRET, webhook_bytes
+from omnichat_async.testing import signed_request
+from omnichat_async.webhooks import OmnichatSignature, Receiver, SqliteInbox
 
 EVENTS = 1000
 BAR_S = 1.5
-SECRET = "bench-secret"
+
+EVENT, BATCH = "omnichat_async, event", "omnichat_async, batch"
+PYWA, SPLIT = "pywa, event", "pywa, batch taken apart"
+CASES = [
+    Case(EVENT, "clients", ("webhook", "1")),
+    Case(PYWA, "peers", ("pywa_webhook", "1"), of_peers=True),
+    Case(BATCH, "clients", ("webhook", str(EVENTS))),
+    Case("pywa, first of a batch", "peers", ("pywa_webhook", str(EVENTS)), of_peers=True),
+    Case(SPLIT, "peers", ("pywa_webhook", str(EVENTS), "split"), of_peers=True),
+    Case("json + pydantic, texts", "peers", ("pydantic_webhook", str(EVENTS)), of_peers=True),
+]
 
 
-def batch() -> bytes:
-    """A request body of 1,000 messages, each from another user."""
-    messages = [whatsapp_message(id=f"w{n}", **{"from": str(n)}) for n in range(EVENTS)]
-    return to_bytes(whatsapp_body(*messages))
-
-
-async def store(body: bytes, directory: str) -> tuple[float, int]:
-    """Seconds from the request to its answer, and the events that are on disk by then."""
+async def store(body: bytes, directory: str) -> float:
+    """Seconds from the request to its answer, when its events are on the disk."""
     inbox = SqliteInbox(Path(directory) / "inbox.db")
-    receiver = Receiver(OmnichatSignature(SECRET), inbox=inbox)
-    async with receiver:
+    async with Receiver(OmnichatSignature(SECRET), inbox=inbox) as receiver:
+        request = signed_request(body, SECRET)
         started = time.perf_counter()
-        response = await receiver.handle(signed_request(body, SECRET))
+        response = await receiver.handle(request)
         seconds = time.perf_counter() - started
         assert response.status == 200
-        counts = await inbox.counts()
-    return seconds, sum(counts.values())
-
-
-def pydantic_parse() -> Callable[[bytes], int] | None:
-    """The same fields as pydantic models, as one would write them by hand."""
-    if importlib.util.find_spec("pydantic") is None:
-        return None
-    from pydantic import BaseModel
-
-    class Text(BaseModel):
-        body: str | None = None
-
-    class Message(BaseModel):
-        id: str | None = None
-        from_user_id: str | None = None
-        timestamp: str | None = None
-        type: str | None = None
-        text: Text | None = None
-
-    def run(body: bytes) -> int:
-        root: Any = json.loads(body)
-        messages = root["entry"][0]["changes"][0]["value"]["messages"]
-        return len([Message.model_validate(each) for each in messages])
-
-    return run
-
-
-def best(work: Callable[[bytes], int], body: bytes, repeats: int) -> float:
-    """The best of several runs, in seconds."""
-    seconds = []
-    for _ in range(repeats):
-        started = time.perf_counter()
-        assert work(body) == EVENTS
-        seconds.append(time.perf_counter() - started)
-    return min(seconds)
+        assert sum((await inbox.counts()).values()) == EVENTS
+    return seconds
 
 
 def main() -> None:
-    """Print the figures; fail if the bar is missed."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--smoke", action="store_true", help="fewer repeats")
-    repeats = 2 if parser.parse_args().smoke else 10
-    body = batch()
-    print(f"{EVENTS} events in one request of {len(body):,} bytes")
+    """Measure and print; fail if the bar is missed."""
+    given = arguments("bench_webhooks").parse_args()
+    report = Report("webhooks", "Webhooks: CPU in microseconds per event, verified and parsed")
+    found = run_rounds(CASES, 1 if given.smoke else 9, given.peers)
+    report.table(found, BATCH)
+    print()
+    if PYWA in found.figures:
+        report.bar("pywa over ours, one event", found.ratios(PYWA, EVENT), least=0.7)
+        report.bar("pywa over ours, a batch taken apart", found.ratios(SPLIT, BATCH), least=1)
     times = []
-    for _ in range(repeats):
+    for _ in range(2 if given.smoke else 9):
         with tempfile.TemporaryDirectory() as directory:
-            seconds, stored = asyncio.run(store(body, directory))
-            assert stored == EVENTS
-            times.append(seconds)
-    print(
-        f"verified, parsed, stored, answered: {1000 * min(times):7.1f} ms best,"
-        f" {1000 * max(times):.1f} ms worst; the bar is {1000 * BAR_S:.0f} ms"
-    )
-    own = best(lambda raw: len(parse_whatsapp(raw)), body, repeats)
-    print(f"parsed alone:                       {1000 * own:7.1f} ms")
-    work = pydantic_parse()
-    if work is None:
-        print("json + pydantic: not compared (pip install pydantic)")
-    else:
-        other = best(work, body, repeats)
-        ratio = f"ours takes {own / other:.1f} times as long"
-        print(f"json + pydantic, one type only:     {1000 * other:7.1f} ms; {ratio}")
+            times.append(asyncio.run(store(webhook_bytes(EVENTS), directory)))
+    report.bar(f"seconds until {EVENTS:,} events of one request are safe", times, most=BAR_S)
+    report.save(given.json)
     assert max(times) < BAR_S, "a batch takes more than a tenth of Omnichat's time-out"
 
 

@@ -18,7 +18,7 @@ from benchmarks.support.child import (
     reading,
     repeating,
 )
-from benchmarks.support.rows import END_MS, contact, message
+from benchmarks.support.rows import END_MS, SECRET, contact, message, signature, webhook_bytes
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
@@ -197,6 +197,65 @@ def structuring(make: Callable[[int], dict[str, Any]], *, odd: bool = False) -> 
     return repeating(prepare)
 
 
+# ---- windows of time ---------------------------------------------------------------------------
+
+YEARS = 10
+WINDOWS = YEARS * 365 * 86_400_000 // WEEK_MS + 1
+
+
+def splitting(split: Callable[[], list[Any]]) -> dict[str, float]:
+    """Cut ten years into windows of 7 days."""
+    assert len(split()) == WINDOWS
+    return repeating(lambda: (split, WINDOWS))
+
+
+def sdk_windows() -> dict[str, float]:
+    """As a listing does."""
+    from omnichat_async.windows import Window, split
+
+    whole = Window(END_MS - YEARS * 365 * 86_400_000, END_MS)
+    return splitting(lambda: list(split(whole)))
+
+
+def hand_windows() -> dict[str, float]:
+    """As one writes it by hand: datetimes, and epoch milliseconds of them for the query."""
+    from datetime import UTC, datetime, timedelta
+
+    end = datetime.fromtimestamp(END_MS / 1000, UTC)
+
+    def split() -> list[Any]:
+        windows, after = [], end - timedelta(days=365 * YEARS)
+        while after < end:
+            before = min(after + timedelta(days=7), end)
+            windows.append((int(after.timestamp() * 1000), int(before.timestamp() * 1000)))
+            after = before
+        return windows
+
+    return splitting(split)
+
+
+# ---- webhooks ----------------------------------------------------------------------------------
+
+
+def webhook(events: str) -> dict[str, float]:
+    """A request verified and parsed into its events."""
+
+    def prepare() -> tuple[Callable[[], Any], int]:
+        from omnichat_async.webhooks import parse_whatsapp, verify_signature
+
+        count = int(events)
+        body = webhook_bytes(count)
+        signed = signature(body)
+
+        def work() -> None:
+            assert verify_signature(body, signed, SECRET)
+            assert len(parse_whatsapp(body)) == count
+
+        return work, count
+
+    return repeating(prepare)
+
+
 # ---- rows that are kept ------------------------------------------------------------------------
 
 
@@ -250,6 +309,9 @@ CASES: dict[str, Callable[..., dict[str, float]]] = {
     "sdk_message": lambda: structuring(message),
     "sdk_message_odd": lambda: structuring(message, odd=True),
     "sdk_contact": lambda: structuring(contact),
+    "sdk_windows": sdk_windows,
+    "hand_windows": hand_windows,
+    "webhook": webhook,
     "kept_dicts": keeping(kept_dicts),
     "kept_models": keeping(kept_models),
     "sdk_client": importing(sdk_client),

@@ -10,12 +10,14 @@ Only case functions import their libraries, so that none pays for another.
 
 from __future__ import annotations
 
+import hmac
+import json
 from datetime import datetime
 from typing import Any, Literal
 
 from benchmarks.clients import AT_ONCE, by_hand, query
 from benchmarks.support.child import answer, importing, keeping, reading, repeating
-from benchmarks.support.rows import contact, message
+from benchmarks.support.rows import SECRET, contact, message, signature, webhook_bytes
 
 HEADERS = {"Authorization": "Bearer t"}
 Platform = Literal["line", "facebook", "instagram", "wechat", "whatsapp", "webchat"]
@@ -282,6 +284,77 @@ def kept_pydantic(bodies: list[bytes]) -> list[Any]:
     return [row for body in bodies for row in page.model_validate_json(body).content]
 
 
+# ---- webhooks ----------------------------------------------------------------------------------
+
+
+def pywa_webhook(events: str, split: str = "") -> dict[str, float]:
+    """pywa's check of the signature, and its parser, without its dispatch.
+
+    It reads the first message of a request and no other; `split` takes a batch apart by hand, a
+    request for each of its messages.
+    """
+
+    def prepare() -> Any:
+        from pywa import WhatsApp, utils
+        from pywa.types import Message, RawUpdate
+
+        client, count = WhatsApp(token="t", phone_id="1089"), int(events)
+        body = webhook_bytes(count)
+        header = f"sha256={signature(body)}"
+
+        def parse(raw: bytes) -> Any:
+            update = RawUpdate(raw, hmac_header=header, update_hash="")
+            return Message.from_update(client=client, update=update)
+
+        def work() -> None:
+            assert utils.webhook_updates_validator(SECRET, body, header)
+            if not split:
+                assert parse(body).text
+                return
+            root = json.loads(body)
+            value = root["entry"][0]["changes"][0]["value"]
+            people, messages = value["contacts"], value["messages"]
+            for person, each in zip(people, messages, strict=True):
+                value |= {"contacts": [person], "messages": [each]}
+                assert parse(json.dumps(root).encode()).text
+
+        return work, count
+
+    return repeating(prepare)
+
+
+def pydantic_webhook(events: str) -> dict[str, float]:
+    """The fields of a text message as one would write them by hand, with json and pydantic."""
+
+    def prepare() -> Any:
+        import pydantic
+
+        class Text(pydantic.BaseModel):
+            body: str | None = None
+
+        class Message(pydantic.BaseModel):
+            id: str | None = None
+            from_user_id: str | None = None
+            timestamp: str | None = None
+            type: str | None = None
+            text: Text | None = None
+
+        Message.model_rebuild(_types_namespace={"Text": Text})
+        count = int(events)
+        body = webhook_bytes(count)
+        signed = signature(body)
+
+        def work() -> None:
+            expected = hmac.new(SECRET.encode(), body, "sha256").hexdigest()
+            assert hmac.compare_digest(expected, signed)
+            value = json.loads(body)["entry"][0]["changes"][0]["value"]
+            assert len([Message.model_validate(each) for each in value["messages"]]) == count
+
+        return work, count
+
+    return repeating(prepare)
+
+
 # ---- imports -----------------------------------------------------------------------------------
 
 
@@ -300,6 +373,8 @@ CASES = {
         for layer in ("pydantic", "cattrs")
         for make in (message, contact)
     },
+    "pywa_webhook": pywa_webhook,
+    "pydantic_webhook": pydantic_webhook,
     "kept_pydantic": keeping(kept_pydantic),
     "openai_client": importing(openai_client),
 }

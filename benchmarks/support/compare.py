@@ -7,6 +7,7 @@ compared: a ratio is taken within a round, and the median over the rounds is wha
 from __future__ import annotations
 
 import json
+import math
 import statistics
 import subprocess
 import sys
@@ -49,7 +50,7 @@ class Rounds:
     def ratios(self, name: str, over: str, figure: str = "cpu_us") -> list[float]:
         """A case's figure over another case's, round by round."""
         pairs = zip(self.values(name, figure), self.values(over, figure), strict=True)
-        return [ours / theirs for ours, theirs in pairs]
+        return [ours / theirs if theirs else math.nan for ours, theirs in pairs]
 
 
 def run_rounds(cases: list[Case], rounds: int, peers: str | None) -> Rounds:

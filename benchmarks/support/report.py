@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import math
 import os
 import platform
 import sys
@@ -44,13 +45,15 @@ class Report:
 
     def table(self, rounds: Rounds, over: str, figure: str = "cpu_us", unit: str = "us") -> None:
         """All cases: median [least to most], and the ratio to the case `over`."""
-        print(f"\n{'':<34}{f'{figure}, {unit}':>12}{'least':>9}{'most':>9}{f'x {over}':>24}")
+        heading = f"{figure}, {unit}" if unit else figure
+        print(f"\n{'':<34}{heading:>12}{'least':>9}{'most':>9}{f'  x {over}':>24}")
         for name in rounds.figures:
             middle, least, most = spread(rounds.values(name, figure))
             ratio = spread(rounds.ratios(name, over, figure))[0]
             print(f"{name:<34}{middle:>12.2f}{least:>9.2f}{most:>9.2f}{ratio:>24.2f}")
             row = {"case": name, "figure": figure, "unit": unit, "median": middle}
-            row |= {"least": least, "most": most, "over": over, "ratio": ratio}
+            row |= {"least": least, "most": most, "over": over}
+            row["ratio"] = None if math.isnan(ratio) else ratio
             row["rounds"] = rounds.values(name, figure)
             self._data["rows"].append(row)
 

@@ -5,12 +5,14 @@ Only the standard library is used here, because the peers run where nothing of o
 
 from __future__ import annotations
 
+import hashlib
+import hmac
 import json
 import random
 from base64 import b64encode
 from typing import Any
 
-__all__ = ["END_MS", "contact", "message", "page_bytes"]
+__all__ = ["END_MS", "SECRET", "contact", "message", "page_bytes", "signature", "webhook_bytes"]
 
 END_MS = 1_735_689_600_000  # 2025-01-01
 NAMES = ("陳大文", "Emily Wong", "山田 太郎", "Nguyễn Văn An", "林小美 🌸", "Omar Haddad")
@@ -82,3 +84,40 @@ def page_bytes(number: int, size: int = 100) -> bytes:
     """The rows of one page of messages, as a JSON array."""
     rows = [message(n) for n in range(number * size, (number + 1) * size)]
     return json.dumps(rows, ensure_ascii=False, separators=(",", ":")).encode()
+
+
+# ---- webhooks ----------------------------------------------------------------------------------
+
+SECRET = "bench-secret"
+
+
+def webhook_bytes(events: int) -> bytes:
+    """A WhatsApp envelope with so many texts, each from another user with a contact."""
+    senders = [f"8526{n:07d}" for n in range(events)]
+    value = {
+        "messaging_product": "whatsapp",
+        "metadata": {"display_phone_number": "85264522345", "phone_number_id": "1089"},
+        "contacts": [
+            {"profile": {"name": NAMES[n % 6]}, "wa_id": each, "user_id": f"HK.{each}"}
+            for n, each in enumerate(senders)
+        ],
+        "messages": [
+            {
+                "id": "wamid." + b64encode(f"{each}-{n:036x}".encode()).decode(),
+                "from": each,
+                "from_user_id": f"HK.{each}",
+                "timestamp": str(END_MS // 1000 + n),
+                "type": "text",
+                "text": {"body": TEXTS[n % 4]},
+            }
+            for n, each in enumerate(senders)
+        ],
+    }
+    entry = {"id": "E-1", "changes": [{"field": "messages", "value": value}]}
+    body = {"object": "whatsapp_business_account", "entry": [entry]}
+    return json.dumps(body, ensure_ascii=False, separators=(",", ":")).encode()
+
+
+def signature(body: bytes) -> str:
+    """The signature of a body, without a prefix."""
+    return hmac.new(SECRET.encode(), body, hashlib.sha256).hexdigest()
