@@ -6,7 +6,7 @@ import asyncio
 import logging
 import math
 from functools import cached_property, partial
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 import attrs
 
@@ -207,13 +207,11 @@ class Session:
 
 def _decode(call: Call[T], reply: Reply) -> T:
     """The last stage. What cannot be read is a DecodeError with the whole answer on it."""
-    kind = call.answer.kind
-    may_be_empty = kind == "raw" or call.answer.or_nothing
-    if not reply.is_json and not (kind == "nothing" or (may_be_empty and not reply.body)):
-        found = "something else" if reply.body else "an empty body"
-        raise DecodeError("$", "JSON", found, call=call, status=reply.status, body=reply.body)
+    parse = partial(_json_of, call, reply)
     try:
-        return codec.decode(call, reply.parsed)
+        if call.answer.kind == "page" and call.answer.model is not None:
+            return cast("T", codec.read_page(call.answer.model, reply.body, parse))
+        return codec.decode(call, parse())
     except DecodeError as error:
         raise DecodeError(
             error.path,
@@ -224,3 +222,12 @@ def _decode(call: Call[T], reply: Reply) -> T:
             body=reply.body,
             raw=error.raw,
         ) from None
+
+
+def _json_of(call: Call[Any], reply: Reply) -> Any:
+    """The body as JSON, or None where the call allows that there is none."""
+    kind = call.answer.kind
+    may_be_empty = kind == "raw" or call.answer.or_nothing
+    if not reply.is_json and not (kind == "nothing" or (may_be_empty and not reply.body)):
+        raise DecodeError("$", "JSON", "something else" if reply.body else "an empty body")
+    return reply.parsed

@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from omnichat_async import OmnichatClient, RateLimiter, classify
+from omnichat_async import OmnichatClient, RateLimiter, codec
 from omnichat_async.codec import (
     answers,
     decode_page,
@@ -20,7 +20,6 @@ from omnichat_async.codec import (
     generate,
     rules,
     structure,
-    text,
     times,
 )
 from omnichat_async.events import Finished
@@ -30,9 +29,10 @@ from omnichat_async.sandbox import Sandbox
 from omnichat_async.windows import EPOCH, MILLISECOND
 
 if TYPE_CHECKING:
-    from collections.abc import Coroutine, Generator
+    from collections.abc import Callable, Coroutine, Generator
     from datetime import datetime
 
+    from omnichat_async.calls import Page
     from omnichat_async.events import Event
 
 LINE = {"platform": "line", "channelId": "1"}
@@ -211,10 +211,10 @@ def test_times_are_exact(ms: int) -> None:
     assert times.from_ms(ms) == EPOCH + ms * MILLISECOND
 
 
-def test_the_days_that_are_kept_are_bounded() -> None:
-    for day in range(3 * times._MOST_DAYS):
-        assert times._days[day].hour == 0
-        assert len(times._days) <= times._MOST_DAYS
+def test_the_hours_that_are_kept_are_bounded() -> None:
+    for hour in range(3 * times._MOST_HOURS):
+        assert times._hours[hour].minute == 0
+        assert len(times._hours) <= times._MOST_HOURS
 
 
 # ---- walking -----------------------------------------------------------------------------------
@@ -284,13 +284,13 @@ def test_no_row_waits_and_none_has_a_task() -> None:
 
 def test_a_page_asked_for_ahead_is_read_in_its_turn(monkeypatch: pytest.MonkeyPatch) -> None:
     parsed: list[int] = []
-    real = text.loads
+    real = codec.read_page
 
-    def counted(body: bytes) -> Any:
+    def counted(model: type[Any], body: bytes, parse: Callable[[], Any]) -> Page[Any]:
         parsed.append(len(body))
-        return real(body)
+        return real(model, body, parse)
 
-    monkeypatch.setattr(classify, "loads", counted)
+    monkeypatch.setattr(codec, "read_page", counted)
     finished: list[Event] = []
 
     def hook(event: Event) -> None:

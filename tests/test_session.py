@@ -316,12 +316,12 @@ def _as_if_never_paused(client: OmnichatClient) -> OmnichatClient:
 @ALL
 def test_time_that_runs_out_after_a_refusal_is_told_as_the_refusal(call: Call[Any]) -> None:
     async def main() -> None:
-        # The next token comes in two seconds.
-        async with served([refused(Retry_After="0"), OK], limiter=RateLimiter(0.5)) as (
+        # The next token comes in ten seconds.
+        async with served([refused(Retry_After="0"), OK], limiter=RateLimiter(0.1)) as (
             server,
             client,
         ):
-            error = await failure_of(client.with_options(timeout=0.3), call)
+            error = await failure_of(client.with_options(timeout=2), call)
             assert isinstance(error, RateLimited)
             assert (error.attempts, len(server.requests)) == (2, 1)
 

@@ -16,7 +16,7 @@ from benchmarks.support.compare import Rounds, spread
 
 __all__ = ["Report", "arguments"]
 
-PACKAGES = ("aiohttp", "attrs", "cattrs", "orjson")
+PACKAGES = ("aiohttp", "attrs", "cattrs", "orjson", "msgspec")
 
 
 def arguments(module: str) -> argparse.ArgumentParser:

@@ -6,7 +6,8 @@ required field, an enum field takes values nobody has heard of yet, and a field 
 of yet is kept in the object's ``extra``.
 
 Two passes: a fast one that only knows whether everything fits, and after a misfit, on the same
-values, one that finds its place. Both are imported with the first answer, as cattrs is.
+values, one that finds its place. Where msgspec is installed, one before them reads typed pages
+as long as nothing about them is odd. All are imported with the first answer, as cattrs is.
 """
 
 from __future__ import annotations
@@ -19,8 +20,9 @@ from omnichat_async.codec.text import loads
 if TYPE_CHECKING:
     from omnichat_async.codec.answers import decode, decode_page, total_of
     from omnichat_async.codec.explain import structure
+    from omnichat_async.codec.straight import read_page
 
-__all__ = ["decode", "decode_page", "loads", "structure", "total_of"]
+__all__ = ["decode", "decode_page", "loads", "read_page", "structure", "total_of"]
 
 
 if not TYPE_CHECKING:  # it would let a type checker believe in any name
@@ -28,7 +30,7 @@ if not TYPE_CHECKING:  # it would let a type checker believe in any name
     def __getattr__(name: str) -> Any:
         if name not in __all__:
             raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-        home = "explain" if name == "structure" else "answers"
+        home = {"structure": "explain", "read_page": "straight"}.get(name, "answers")
         value = getattr(importlib.import_module(f"{__name__}.{home}"), name)
         globals()[name] = value
         return value

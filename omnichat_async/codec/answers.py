@@ -13,12 +13,12 @@ from omnichat_async.codec.misfits import kind_of
 from omnichat_async.codec.rules import rows_hook
 from omnichat_async.errors import DecodeError
 
-__all__ = ["decode", "decode_page", "total_of"]
+__all__ = ["TOTAL_KEYS", "decode", "decode_page", "total_of"]
 
 T = TypeVar("T")
 M = TypeVar("M")
 
-_TOTAL_KEYS = ("totalElements", "totalElement")
+TOTAL_KEYS = ("totalElements", "totalElement")
 _LIKE_A_TOTAL = re.compile(
     r"total[_-]?(elements?|counts?|rows?|records?|items?|results?|hits)?", re.IGNORECASE
 )
@@ -30,7 +30,7 @@ def total_of(parsed: Any) -> int | None:
     if not isinstance(parsed, dict):
         return None
     others = [key for key in parsed if _LIKE_A_TOTAL.fullmatch(key)]
-    for key in (*_TOTAL_KEYS, *others):
+    for key in (*TOTAL_KEYS, *others):
         total = parsed.get(key)
         # The length keeps int() from raising on thousands of digits.
         if isinstance(total, str) and total.isascii() and total.isdigit() and len(total) < 20:
@@ -101,7 +101,7 @@ def _decode_list(model: type[M], parsed: Any, or_nothing: bool) -> list[M]:
 def _says_nothing(value: Any) -> bool:
     """Null, or an object with nothing but nulls and a total in it."""
     fields = value.items() if isinstance(value, dict) else [("", value)]
-    return all(each is None for name, each in fields if name not in _TOTAL_KEYS)
+    return all(each is None for name, each in fields if name not in TOTAL_KEYS)
 
 
 def _unwrap(value: dict[str, Any], path: str) -> tuple[Any, str]:

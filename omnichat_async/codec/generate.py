@@ -13,12 +13,13 @@ once; for keys ``id`` and ``roomId``, and a field ``room_id: str | None``, this 
 
 The test knows the common case only. Whatever else a value may be is decided where the rules are:
 by the hook of the field's type, which refuses what does not fit. For single objects, and for
-rows with ever other keys, there is code that looks for each key by itself.
+rows with ever other keys, there is code that looks for each key by itself; and for rows that a
+parser has filled into mirrors of the model, code without the tests that it has made.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from functools import cached_property
 from operator import itemgetter
 from typing import Any, TypeAlias, get_type_hints
@@ -28,7 +29,7 @@ import attrs
 from omnichat_async.codec.misfits import Mismatch
 from omnichat_async.models.base import Model, is_frozen, wire_name
 
-__all__ = ["Hook", "Inline", "ModelHooks", "Writer", "known_names"]
+__all__ = ["Hook", "Inline", "Mirrored", "ModelHooks", "Writer", "known_names"]
 
 Hook: TypeAlias = Callable[[Any, Any], Any]
 Reader: TypeAlias = Callable[[list[Any], Callable[[Any], None]], None]
@@ -39,11 +40,35 @@ not fit."""
 @attrs.frozen
 class Inline:
     """The common case of a type, as Python expressions over the value ``{x}``: how to know it and
-    what it becomes. ``{it}`` in them stands for `it`, an object that they need."""
+    what it becomes. ``{it}`` in them stands for `it`, an object that they need.
 
-    test: str
+    `kind` is the exact type of such a value, for which nothing needs to be in `test`; `only`
+    says that no value of another type is ever right, so that a parser may look after it.
+    """
+
+    test: str = ""
     result: str = "{x}"
     it: Any = None
+    kind: type[Any] | None = None
+    only: bool = False
+
+    def known_by(self, *, parsed: bool) -> str:
+        """The whole test; `parsed` if a parser has looked at the type."""
+        by_kind = self.kind is not None and not (parsed and self.only)
+        tests = [f"type({{x}}) is {self.kind.__name__}"] if by_kind and self.kind else []
+        return " and ".join(tests + [self.test] * bool(self.test))
+
+
+@attrs.frozen
+class Mirrored:
+    """A field of a mirror. `kind` is the only type that is ever right, None if there are more;
+    with `nullable` null is right too, and is what a missing value is read as."""
+
+    name: str
+    wire: str
+    kind: type[Any] | None = None
+    required: bool = False
+    nullable: bool = False
 
 
 def wire_fields(cls: type[Any]) -> list[attrs.Attribute[Any]]:
@@ -219,32 +244,82 @@ class Writer:
         yield "        given = {}" if self._through_init else "        made = new(cls)"
         for index, field, _ in self._fields:
             if (index, field) in present:
-                yield from _indented(self._value(index, field, f"x_{index}", "if"), 2)
+                yield from _indented(self._value(index, field, f"x_{index}"), 2)
             elif not self._through_init:
                 yield "        " + self._store(field.name, self._default(index, field))
         if unknown:
             yield "        " + self._extra()
         yield "        add(cls(**given))" if self._through_init else "        add(made)"
 
-    def _value(self, index: int, field: attrs.Attribute[Any], x: str, then: str) -> Iterator[str]:
+    def mirror(self, unknown: Sequence[str]) -> list[Mirrored]:
+        """The fields of an object for a parser to fill, which code of `reads_mirrors` reads: those
+        on the wire, and then those with the `unknown` wire names, which the model lacks."""
+        fields = []
+        for index, field, wired in self._fields:
+            if wired:
+                inline = self._inline[index]
+                kind = inline.kind if inline is not None and inline.only else None
+                required, nullable = field.default is attrs.NOTHING, field.default is None
+                name = f"x_{index}"
+                fields.append(Mirrored(name, wire_name(field), kind, required, nullable))
+        return fields + [Mirrored(f"u_{n}", name) for n, name in enumerate(unknown)]
+
+    def reads_mirrors(self, unknown: Sequence[str]) -> Iterator[str]:
+        """Code that reads mirrors, given as tuples of values; UNSET stands for what is missing."""
+        names = [field.name for field in self.mirror(unknown)]
+        extra = [f"u_{n}" for n in range(len(unknown))]
+        self._names["unknown"] = unknown
+        yield "def rows_of(rows, add, UNSET):"
+        yield f"    for ({', '.join(names)},) in rows:"
+        yield "        given = {}" if self._through_init else "        made = new(cls)"
+        for index, field, wired in self._fields:
+            if wired:
+                yield from _indented(self._mirrored(index, field), 2)
+            elif not self._through_init:
+                yield "        " + self._store(field.name, self._default(index, field))
+        if extra:
+            values = ", ".join(extra)
+            known = f"{{k: u for k, u in zip(unknown, ({values},)) if u is not UNSET}}"
+            yield f"        if {' or '.join(f'{u} is not UNSET' for u in extra)}:"
+            yield "            " + self._store("extra", known)
+        yield "        add(cls(**given))" if self._through_init else "        add(made)"
+
+    def _mirrored(self, index: int, field: attrs.Attribute[Any]) -> Iterator[str]:
+        x, then = f"x_{index}", "if"
+        if field.default is not None and field.default is not attrs.NOTHING:
+            yield f"if {x} is UNSET: {self._store(field.name, self._default(index, field))}"
+            then = "elif"
+        yield from self._value(index, field, x, then, parsed=True)
+
+    def _value(
+        self,
+        index: int,
+        field: attrs.Attribute[Any],
+        x: str,
+        then: str = "if",
+        *,
+        parsed: bool = False,
+    ) -> Iterator[str]:
         """Lines that keep a value that is there."""
         inline, read = self._inline[index], f"hook_{index}({x}, type_{index})"
         test, result = "", x
         if inline is not None:
             test, result = (
-                each.format(x=x, it=f"it_{index}") for each in (inline.test, inline.result)
+                each.format(x=x, it=f"it_{index}")
+                for each in (inline.known_by(parsed=parsed), inline.result)
             )
+        is_right = inline is not None and not test  # whatever it is
         # A hook may have a word to say about null, but only where null is not the default.
-        if field.default is None and (result == x or not test):
-            test = f"{test} or {x} is None" if test else f"{x} is None"
-        elif field.default is None:
+        if field.default is None and result != x:
             yield f"{then} {x} is None: {self._store(field.name, 'None')}"
             then = "elif"
+        elif field.default is None and not is_right:
+            test = f"{test} or {x} is None" if test else f"{x} is None"
         if test:
             yield f"{then} {test}: {self._store(field.name, result)}"
             then = "elif"
-        read = self._store(field.name, read)
-        yield read if then == "if" else f"else: {read}"
+        last = self._store(field.name, result if is_right else read)
+        yield last if then == "if" else f"else: {last}"
 
     def _extra(self) -> str:
         return self._store("extra", "{key: value[key] for key in value if key not in known}")

@@ -16,7 +16,7 @@ from omnichat_async.models.base import Model, NumericText, OpenEnum, OpenIntEnum
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-__all__ = ["hook_for", "is_list", "is_model", "is_union", "rows_hook"]
+__all__ = ["hook_for", "is_list", "is_model", "is_union", "rows_hook", "writer_for"]
 
 # ---- the kinds of types ------------------------------------------------------------------------
 
@@ -166,18 +166,16 @@ def _inline(tp: Any) -> Inline | None:
     """The common case of a field's type, for generated code, or None to leave all to its hook."""
     members = _members(tp)
     if enum := _one_of(members, OpenEnum):
-        return Inline("type({x}) is str and (known_as := {it}({x}))", "known_as", enum.known().get)
+        return Inline("(known_as := {it}({x}))", "known_as", enum.known().get, kind=str, only=True)
     if members == [datetime]:
-        return Inline(
-            f"type({{x}}) is int and {FIRST_MS} <= {{x}} <= {LAST_MS}", "{it}({x})", from_ms
-        )
+        return Inline(f"{FIRST_MS} <= {{x}} <= {LAST_MS}", "{it}({x})", from_ms, kind=int)
     if _is_dict(members[0]):
-        return Inline("type({x}) is dict")
+        return Inline(kind=dict, only=True)
     if not all(m in SCALARS for m in members):
         return None
     exact = _exact(tuple(members))
     return (
-        Inline("type({x}) is {it}", it=members[0])
+        Inline(kind=members[0], only=True)
         if len(exact) == 1
         else Inline("type({x}) in {it}", it=exact)
     )
@@ -186,9 +184,14 @@ def _inline(tp: Any) -> Inline | None:
 _generated: dict[type[Model], ModelHooks] = {}
 
 
+def writer_for(cls: type[Model]) -> Writer:
+    """What writes the code that reads a model."""
+    return Writer(cls, hook_for, _inline)
+
+
 def _hooks(cls: type[Model]) -> ModelHooks:
     if cls not in _generated:
-        _generated[cls] = ModelHooks(Writer(cls, hook_for, _inline))
+        _generated[cls] = ModelHooks(writer_for(cls))
     return _generated[cls]
 
 
