@@ -31,17 +31,17 @@ _making = threading.Lock()
 
 @attrs.frozen
 class Header:
-    """What a file says of itself: who made it, the version of its format, and how many tables and
-    indexes there are."""
+    """What a file says of itself: who made it, the version of its format, and its tables."""
 
     owner: int
     version: int
-    tables: int
+    tables: frozenset[str]
 
-    @property
-    def is_foreign(self) -> bool:
-        """Whether there is something in it and nothing says that it is ours."""
-        return self.owner != APPLICATION_ID and bool(self.tables or self.owner or self.version)
+    def is_foreign(self, table: str) -> bool:
+        """Whether there is something in it and it is no file of ours with this table."""
+        if self.owner != APPLICATION_ID:
+            return bool(self.tables or self.owner or self.version)
+        return bool(self.tables) and table not in self.tables
 
     def is_behind(self, version: int) -> bool:
         """Whether it has still to become a file of this version."""
@@ -119,8 +119,8 @@ def _make_private(path: Path | str) -> None:
 def _header(database: sqlite3.Connection) -> Header:
     (owner,) = database.execute("PRAGMA application_id").fetchone()
     (version,) = database.execute("PRAGMA user_version").fetchone()
-    (tables,) = database.execute("SELECT count(*) FROM sqlite_master").fetchone()
-    return Header(owner, version, tables)
+    tables = database.execute("SELECT name FROM sqlite_master WHERE type = 'table'").fetchall()
+    return Header(owner, version, frozenset(name for (name,) in tables))
 
 
 def _begin_wal(database: sqlite3.Connection, busy_s: float) -> None:

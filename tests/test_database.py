@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from omnichat_async.database import APPLICATION_ID, Header, open_database, transaction
+from omnichat_async.errors import ConfigurationError, InvalidRequest
 from omnichat_async.jobs.fanout.database import Database
 from omnichat_async.jobs.ledger import Ledger
 from omnichat_async.webhooks.table import Table
@@ -28,6 +29,8 @@ SCHEMA = (
     f"PRAGMA application_id = {APPLICATION_ID}",
     "PRAGMA user_version = 1",
 )
+NONE: frozenset[str] = frozenset()
+OURS, THEIRS = frozenset({"rows", "more"}), frozenset({"theirs"})
 
 
 def opened(
@@ -123,17 +126,19 @@ def test_a_folder_that_is_missing_is_an_os_error(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("header", "foreign", "behind"),
     [
-        (Header(0, 0, 0), False, True),
-        (Header(0, 0, 1), True, True),
-        (Header(0, 2, 0), True, True),
-        (Header(7, 0, 0), True, True),
-        (Header(APPLICATION_ID, 1, 3), False, True),
-        (Header(APPLICATION_ID, 2, 3), False, False),
-        (Header(APPLICATION_ID, 3, 3), False, False),
+        (Header(0, 0, NONE), False, True),
+        (Header(0, 0, OURS), True, True),
+        (Header(0, 2, NONE), True, True),
+        (Header(7, 0, NONE), True, True),
+        (Header(APPLICATION_ID, 0, NONE), False, True),
+        (Header(APPLICATION_ID, 1, OURS), False, True),
+        (Header(APPLICATION_ID, 2, OURS), False, False),
+        (Header(APPLICATION_ID, 3, OURS), False, False),
+        (Header(APPLICATION_ID, 2, THEIRS), True, False),  # another kind of file of ours
     ],
 )
 def test_a_header_says_whose_file_it_is(header: Header, foreign: bool, behind: bool) -> None:
-    assert (header.is_foreign, header.is_behind(2)) == (foreign, behind)
+    assert (header.is_foreign("rows"), header.is_behind(2)) == (foreign, behind)
 
 
 def test_a_file_that_is_refused_is_not_touched(tmp_path: Path) -> None:
@@ -143,7 +148,7 @@ def test_a_file_that_is_refused_is_not_touched(tmp_path: Path) -> None:
     before = path.read_bytes()
 
     def check(found: Header) -> None:
-        assert found == Header(0, 0, 1)
+        assert found == Header(0, 0, THEIRS)
         raise LookupError
 
     with pytest.raises(LookupError):
@@ -158,14 +163,14 @@ def test_a_file_that_changes_hands_meanwhile_is_refused(tmp_path: Path) -> None:
 
     def check(found: Header) -> None:
         looks.append(found)
-        if found.is_foreign:
+        if found.is_foreign("rows"):
             raise LookupError
         with contextlib.closing(sqlite3.connect(path)) as other:
             other.execute("CREATE TABLE theirs (a)")
 
     with pytest.raises(LookupError):
         opened(path, check=check)
-    assert looks == [Header(0, 0, 0), Header(0, 0, 1)]
+    assert looks == [Header(0, 0, NONE), Header(0, 0, THEIRS)]
 
 
 def test_an_older_file_is_brought_up_to_date_and_a_new_one_is_not_written_to(
@@ -201,6 +206,19 @@ def test_a_transaction_that_sqlite_has_ended_itself_raises_what_ended_it(tmp_pat
         with pytest.raises(LookupError):
             fail(database)
         assert not database.in_transaction
+
+
+def test_an_inbox_is_no_ledger_and_a_ledger_no_inbox(tmp_path: Path) -> None:
+    """One would have become the other, and then have been of a newer version for its owner."""
+    inbox, ledger = tmp_path / "webhooks.db", tmp_path / "contacts.sqlite"
+    list(an_inbox(inbox))
+    list(a_ledger(ledger))
+    before = [path.read_bytes() for path in (inbox, ledger)]
+    with pytest.raises(InvalidRequest, match="must be one of an export; given: another database"):
+        Ledger(inbox)
+    with pytest.raises(ConfigurationError, match="no inbox of this package"):
+        Table(str(ledger), lambda: 0.0)
+    assert [path.read_bytes() for path in (inbox, ledger)] == before
 
 
 # ---- everyone who uses it ----------------------------------------------------------------------

@@ -98,7 +98,7 @@ class Table:
         self._db.execute("PRAGMA secure_delete = ON")
 
     def _check(self, found: Header) -> None:
-        if found.is_foreign:
+        if found.is_foreign("events"):
             raise ConfigurationError(f"{self._path} is a database, but no inbox of this package")
         if found.version > FORMAT:
             raise ConfigurationError(
