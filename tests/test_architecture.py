@@ -27,7 +27,7 @@ FLOORS: list[set[str]] = [
     {"errors", "calls", "windows", "checks"},
     {"models", "codec"},
     {"classify"},
-    {"limits", "retries", "events", "clock", "loops"},
+    {"limits", "retries", "events", "clock", "loops", "database"},
     {"transport"},
     {"session"},
     {"paging", "walk"},
@@ -189,7 +189,7 @@ def test_an_import_adds_at_most_120_modules_to_aiohttp() -> None:
     added = json.loads(run(code))
     assert f"{PACKAGE}.client" in added
     assert len(added) <= 120, added
-    optional = {"cli", "jobs", "walk", "sandbox", "webhooks", "integrations", "testing"}
+    optional = {"cli", "database", "jobs", "walk", "sandbox", "webhooks", "integrations", "testing"}
     assert not {room(name.removeprefix(f"{PACKAGE}.")) for name in added} & optional
     extras = {"msgspec", "orjson", "typer", "rich", "pyarrow", "redis", "fastapi", "uvloop"}
     assert not extras & set(added)

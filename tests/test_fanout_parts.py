@@ -5,8 +5,11 @@ from __future__ import annotations
 import asyncio
 import errno
 import json
+import os
 import re
 import sqlite3
+import subprocess
+import sys
 from datetime import datetime
 from itertools import chain
 from types import SimpleNamespace
@@ -605,6 +608,55 @@ def test_a_journal_of_another_format_is_not_touched(tmp_path: Path) -> None:
     connection.close()
     with pytest.raises(InvalidRequest, match="format"):
         run(Journal(path).open())
+
+
+def test_a_journal_that_is_opened_again_keeps_its_locks(tmp_path: Path) -> None:
+    """As a status does in the process of a running job. POSIX ends all locks of a process on a
+    file when any descriptor of it is closed; without them another process that closes the journal
+    removes the log, and what is committed after that is lost with a kill."""
+    path = tmp_path / "j"
+    elsewhere = (
+        "import sqlite3, sys\n"
+        "database = sqlite3.connect(sys.argv[1])\n"
+        "print(database.execute('SELECT count(*) FROM invalid').fetchone()[0])\n"
+        "database.close()"
+    )
+
+    async def seen_elsewhere() -> int:
+        command = [sys.executable, "-c", elsewhere, str(path)]
+        done = await asyncio.to_thread(subprocess.run, command, capture_output=True, check=True)
+        return int(done.stdout)
+
+    async def main() -> None:
+        first, second = Database(path), Database(path, create=False)
+        await first.open()
+        await first.do(lambda db: _note(db, 1))
+        await second.open()
+        await second.aclose()
+        assert await seen_elsewhere() == 1
+        await first.do(lambda db: _note(db, 2))
+        assert await seen_elsewhere() == 2
+        await first.aclose()
+
+    run(main())
+
+
+def test_a_journal_that_cannot_be_opened_says_why(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def opening(path: Path, *, create: bool) -> str:
+        with pytest.raises(OSError) as caught:  # noqa: PT011 - any; what matters is its text
+            await Database(path, create=create).open()
+        assert caught.value.filename == str(path)
+        return str(caught.value.strerror)
+
+    for create in (True, False):
+        assert run(opening(tmp_path, create=create)) == "Is a directory"
+        missing = tmp_path / "missing" / "j"
+        assert run(opening(missing, create=create)) == "No such file or directory"
+    (tmp_path / "theirs").touch()
+    monkeypatch.setattr(os, "access", lambda *_: False)  # nothing is refused to root
+    assert run(opening(tmp_path / "theirs", create=True)) == "Permission denied"
 
 
 def test_a_worker_lives_as_long_as_it_holds_its_line(tmp_path: Path) -> None:

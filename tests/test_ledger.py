@@ -14,9 +14,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from omnichat_async.database import APPLICATION_ID
 from omnichat_async.errors import InvalidRequest
 from omnichat_async.jobs.grouping import Group
-from omnichat_async.jobs.ledger import APPLICATION_ID, FORMAT, Done, Job, Ledger, remaining
+from omnichat_async.jobs.ledger import FORMAT, Done, Job, Ledger, remaining
 from omnichat_async.jobs.lock import FileLock
 from omnichat_async.jobs.starting import Wish, kept_behind, start_of
 from omnichat_async.jobs.streams import STREAMS

@@ -343,7 +343,7 @@ def test_a_failing_server_may_ask_for_a_wait_too(call: Call[Any]) -> None:
 @ALL
 def test_the_queue_of_the_limiter_counts(call: Call[Any]) -> None:
     async def main() -> None:
-        limiter = RateLimiter(1)
+        limiter = RateLimiter(0.1)  # tokens 10 s apart: none comes while the queue forms
         async with served([OK], limiter=limiter) as (server, client):
             await execute(client, READ)
             tasks = [asyncio.create_task(execute(client, call)) for _ in range(3)]
@@ -410,12 +410,16 @@ async def cancelled(
 @ALL
 def test_cancelled_in_the_queue(call: Call[Any]) -> None:
     async def main() -> None:
-        limiter = RateLimiter(2)
+        # The next token comes in 20 seconds: a machine that has no time for this process for a
+        # moment must not make the call in the queue one that was sent.
+        limiter = RateLimiter(0.05)
         async with served([OK], limiter=limiter) as (server, client):
             await execute(client, call)
             queued = until(lambda: limiter.stats().waiting == 1)
             async with cancelled(client, server, call, queued):
                 assert len(server.requests) == limiter.stats().granted == 1
+                assert limiter.stats().waiting == 0
+                _as_if_never_paused(client)
 
     run(main())
 

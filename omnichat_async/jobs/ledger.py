@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING
 import attrs
 
 from omnichat_async._version import __version__
+from omnichat_async.database import APPLICATION_ID, open_database, transaction
 from omnichat_async.errors import InvalidRequest
 from omnichat_async.windows import Window
 
@@ -25,10 +26,14 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
     from pathlib import Path
 
+    from omnichat_async.database import Header
+
 __all__ = ["Done", "Job", "Ledger", "database_errors", "query_name", "remaining", "standing"]
 
-APPLICATION_ID = 0x4F6D_6E69
 FORMAT = 2
+BUSY_S = 10.0
+"""How long another process may hold the file."""
+# The format before this one has a table less.
 _SCHEMA = f"""
 CREATE TABLE IF NOT EXISTS omnichat_job (
     id TEXT PRIMARY KEY, query TEXT NOT NULL, stream TEXT NOT NULL, params TEXT NOT NULL,
@@ -148,43 +153,33 @@ class Ledger:
         return self._open
 
     def _connected(self) -> sqlite3.Connection:
-        database = sqlite3.connect(
-            self.path, isolation_level=None, timeout=10, check_same_thread=False
+        return open_database(
+            self.path,
+            _SCHEMA.split(";"),
+            version=FORMAT,
+            check=self._check,
+            busy_s=BUSY_S,
+            any_thread=True,
         )
-        try:
-            (owner,) = database.execute("PRAGMA application_id").fetchone()
-            (version,) = database.execute("PRAGMA user_version").fetchone()
-            (tables,) = database.execute("SELECT count(*) FROM sqlite_master").fetchone()
-            if owner != APPLICATION_ID and (tables or owner or version):
-                raise _refused(self.path, "be one that this package made", "another database")
-            if version > FORMAT:
-                raise _refused(
-                    self.path,
-                    f"be of format {FORMAT} (a newer version of this package made it)",
-                    f"format {version}",
-                )
-            database.execute("PRAGMA journal_mode = WAL")
-            database.execute("PRAGMA synchronous = FULL")
-            if not tables or version < FORMAT:  # format 2 has one more table
-                database.executescript(f"BEGIN IMMEDIATE; {_SCHEMA} COMMIT;")
-        except BaseException:
-            database.close()
-            raise
-        return database
+
+    def _check(self, found: Header) -> None:
+        if found.is_foreign("omnichat_job"):
+            ours = found.owner == APPLICATION_ID  # an inbox
+            limit = "be one of an export" if ours else "be one that this package made"
+            raise _refused(self.path, limit, "another database")
+        if found.version > FORMAT:
+            raise _refused(
+                self.path,
+                f"be of format {FORMAT} (a newer version of this package made it)",
+                f"format {found.version}",
+            )
 
     @contextlib.contextmanager
     def transaction(self) -> Iterator[sqlite3.Connection]:
         """All of what is done inside, or nothing."""
         database = self.database
-        with database_errors(self.path):
-            database.execute("BEGIN IMMEDIATE")
-            try:
-                yield database
-                database.execute("COMMIT")
-            except BaseException:
-                with contextlib.suppress(sqlite3.Error):
-                    database.execute("ROLLBACK")
-                raise
+        with database_errors(self.path), transaction(database):
+            yield database
 
     def jobs(self) -> list[Job]:
         """All jobs, the latest last."""

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import json
-import os
 import time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -15,6 +14,7 @@ from omnichat_async.webhooks.inbox import Job, Record, State, Stored
 from omnichat_async.webhooks.table import Table
 
 if TYPE_CHECKING:
+    import os
     from collections.abc import Callable, Iterable, Sequence
 
 __all__ = ["Ended", "MemoryInbox", "SqliteInbox", "TableInbox"]
@@ -208,7 +208,7 @@ class SqliteInbox(TableInbox):
 
     def _opened(self) -> Table:
         if self._table is None:
-            _make_private(self._path)
+            _keep_private(self._path)
             self._table = Table(str(self._path), self._clock)
         return self._table
 
@@ -228,16 +228,10 @@ class SqliteInbox(TableInbox):
             thread.shutdown()
 
 
-def _make_private(path: Path) -> None:
-    """Make the file if there is none. SQLite gives the files beside it the same mode.
-
-    A file that is there is not opened: closing it again would end the locks of every other
-    connection that this process has to it.
-    """
+def _keep_private(path: Path) -> None:
+    """Have nobody but its owner read a file that is there already."""
     try:
-        if not path.exists():
-            os.close(os.open(path, os.O_RDWR | os.O_CREAT, 0o600))
-        elif path.is_file() and path.stat().st_mode & 0o077:
+        if path.is_file() and path.stat().st_mode & 0o077:
             path.chmod(0o600)
     except OSError as error:
         raise ConfigurationError(f"the inbox {path} cannot be opened: {error.strerror}") from None

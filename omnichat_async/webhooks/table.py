@@ -7,22 +7,22 @@ events wait.
 
 from __future__ import annotations
 
-import contextlib
 import sqlite3
-import time
 import uuid
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
+from omnichat_async.database import APPLICATION_ID, open_database, transaction
 from omnichat_async.errors import ConfigurationError, OmnichatError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable
+
+    from omnichat_async.database import Header
 
 __all__ = ["FORMAT", "InboxFull", "State", "Table"]
 
 State: TypeAlias = Literal["open", "done", "dead"]
 
-APPLICATION_ID = 0x4F6D_6E69
 FORMAT = 1
 _SCHEMA = f"""
 CREATE TABLE events (
@@ -79,68 +79,38 @@ class Table:
         self._clock = clock
         self._max_bytes = max_bytes
         self._latest = 0.0
+        self._path = path
         try:
-            self._db = sqlite3.connect(path, isolation_level=None, timeout=_BUSY_S)
-            try:
-                self._prepare(path)
-            except BaseException:
-                self._db.close()
-                raise
+            self._db = open_database(
+                path,
+                _SCHEMA.split(";"),
+                version=FORMAT,
+                check=self._check,
+                busy_s=_BUSY_S,
+                private=path != ":memory:",
+            )
+        except OSError as error:
+            raise ConfigurationError(
+                f"the inbox {path} cannot be opened: {error.strerror}"
+            ) from None
         except sqlite3.Error as error:
             raise ConfigurationError(f"the inbox {path} cannot be opened: {error}") from None
-
-    def _prepare(self, path: str) -> None:
-        self._db.execute("BEGIN")  # or another process might make it between these three
-        (owner,) = self._db.execute("PRAGMA application_id").fetchone()
-        (version,) = self._db.execute("PRAGMA user_version").fetchone()
-        (tables,) = self._db.execute("SELECT COUNT(*) FROM sqlite_master").fetchone()
-        self._db.execute("COMMIT")
-        if owner != APPLICATION_ID and (tables or owner or version):
-            raise ConfigurationError(f"{path} is a database, but no inbox of this package")
-        if version > FORMAT:
-            raise ConfigurationError(
-                f"a newer version of this package made the inbox {path}: its format is {version},"
-                f" and this version reads {FORMAT}"
-            )
-        self._begin_wal()
-        self._db.execute("PRAGMA synchronous = FULL")
-        self._db.execute("PRAGMA fullfsync = ON")  # macOS: through the disk's own cache
         self._db.execute("PRAGMA secure_delete = ON")
-        with self._transaction():
-            (tables,) = self._db.execute("SELECT COUNT(*) FROM sqlite_master").fetchone()
-            if not tables:  # nor has another process made them meanwhile
-                for statement in _SCHEMA.split(";"):
-                    self._db.execute(statement)
 
-    def _begin_wal(self) -> None:
-        # Of processes that make a file together, SQLite has all but one fail here at once.
-        deadline = time.monotonic() + _BUSY_S
-        while True:
-            try:
-                self._db.execute("PRAGMA journal_mode = WAL")
-            except sqlite3.OperationalError as error:
-                if "locked" not in str(error) or time.monotonic() > deadline:
-                    raise
-                time.sleep(0.01)
-            else:
-                return
-
-    @contextlib.contextmanager
-    def _transaction(self) -> Iterator[None]:
-        self._db.execute("BEGIN IMMEDIATE")
-        try:
-            yield
-            self._db.execute("COMMIT")  # where a full disk shows
-        except BaseException:
-            if self._db.in_transaction:
-                self._db.execute("ROLLBACK")
-            raise
+    def _check(self, found: Header) -> None:
+        if found.is_foreign("events"):
+            raise ConfigurationError(f"{self._path} is a database, but no inbox of this package")
+        if found.version > FORMAT:
+            raise ConfigurationError(
+                f"a newer version of this package made the inbox {self._path}: its format is"
+                f" {found.version}, and this version reads {FORMAT}"
+            )
 
     # ---- in ------------------------------------------------------------------------------------
 
     def put(self, rows: list[tuple[Any, ...]], state: State, error: str | None, room: int) -> int:
         """Add those of `rows` whose keys are new; `room` is how many events may be open."""
-        with self._transaction():
+        with transaction(self._db):
             if room and self._count_open() + len(rows) > room:
                 raise InboxFull("the inbox is full: its handlers are slower than its events")
             self._make_room(sum(len(row[4]) + _ROW_BYTES for row in rows))
@@ -171,7 +141,7 @@ class Table:
     def lease(self, limit: int, seconds: float) -> list[tuple[str, tuple[Any, ...]]]:
         """Take up to `limit` heads that are due, each with the token of its lease."""
         now, token = self._clock(), uuid.uuid4().hex
-        with self._transaction():
+        with transaction(self._db):
             self._mind_the_clock(now)
             rows = self._db.execute(_DUE, (now, limit)).fetchall()
             self._db.executemany(
@@ -195,7 +165,7 @@ class Table:
 
     def renew(self, jobs: list[tuple[int, str]], until: float) -> None:
         """Move the end of leases that still are the ones given."""
-        with self._transaction():
+        with transaction(self._db):
             self._db.executemany(
                 "UPDATE events SET due = ? WHERE id = ? AND token = ? AND state = 'open'",
                 [(until, *job) for job in jobs],
@@ -205,7 +175,7 @@ class Table:
         self, job: tuple[int, str], due: float, error: str | None, *, counts: bool
     ) -> None:
         """End a lease: the event is open until it is `due`. `counts` is whether it was tried."""
-        with self._transaction():
+        with transaction(self._db):
             self._db.execute(
                 "UPDATE events SET due = ?, token = NULL, error = COALESCE(?, error),"
                 " attempts = attempts - ? WHERE id = ? AND token = ? AND state = 'open'",
@@ -214,7 +184,7 @@ class Table:
 
     def end(self, job: tuple[int, str], state: State, error: str | None) -> None:
         """End an event whose lease still is the one given, and let its lane go on."""
-        with self._transaction():
+        with transaction(self._db):
             ended = self._db.execute(
                 "UPDATE events SET state = ?, due = NULL, token = NULL, error = ?"
                 " WHERE id = ? AND token = ? AND state = 'open'",
@@ -235,7 +205,7 @@ class Table:
     # ---- afterwards ----------------------------------------------------------------------------
 
     def prune(self, retention: float, keep: int) -> int:
-        with self._transaction():
+        with transaction(self._db):
             gone = self._db.execute(
                 "DELETE FROM events WHERE state != 'open' AND received < ?",
                 (self._clock() - retention,),
@@ -254,7 +224,7 @@ class Table:
             "UPDATE events SET state = 'open', attempts = 0, token = NULL, due = NULL"
             " WHERE state = ?"
         )
-        with self._transaction():
+        with transaction(self._db):
             if keys is None:
                 count = self._db.execute(sql, (state,)).rowcount
             else:

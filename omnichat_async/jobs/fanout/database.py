@@ -6,7 +6,6 @@ What several tasks ask for at the same moment is committed together: one sync to
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import errno
 import os
 import queue
@@ -15,12 +14,15 @@ import threading
 from concurrent.futures import Future
 from typing import TYPE_CHECKING, Any, TypeVar
 
+from omnichat_async.database import open_database, transaction
 from omnichat_async.errors import ConfigurationError, InvalidRequest
 from omnichat_async.jobs.fanout.schema import FORMAT, SCHEMA
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
+
+    from omnichat_async.database import Header
 
 __all__ = ["Database"]
 
@@ -115,22 +117,19 @@ class Database:
     def _commit(self, connection: sqlite3.Connection, batch: list[Work]) -> None:
         outcomes: list[tuple[Any, BaseException | None]] = []
         try:
-            connection.execute("BEGIN IMMEDIATE")
-            for work, _ in batch:
-                connection.execute("SAVEPOINT piece")
-                try:
-                    outcomes.append((work(connection), None))
-                except sqlite3.Error:
-                    raise
-                except Exception as error:  # noqa: BLE001 - it belongs to whoever asked
-                    outcomes.append((None, error))
-                    connection.execute("ROLLBACK TO piece")
-                connection.execute("RELEASE piece")
-            connection.execute("COMMIT")
+            with transaction(connection):
+                for work, _ in batch:
+                    connection.execute("SAVEPOINT piece")
+                    try:
+                        outcomes.append((work(connection), None))
+                    except sqlite3.Error:
+                        raise
+                    except Exception as error:  # noqa: BLE001 - it belongs to whoever asked
+                        outcomes.append((None, error))
+                        connection.execute("ROLLBACK TO piece")
+                    connection.execute("RELEASE piece")
         except (sqlite3.Error, MemoryError) as error:
             # Nothing of the batch is on the disk, so nobody may go on as if it were.
-            with contextlib.suppress(sqlite3.Error):  # of a file that is gone; the next one tells
-                connection.execute("ROLLBACK")
             outcomes = [(None, self._as_os_error(error))] * len(batch)
         for (_, done), (result, failure) in zip(batch, outcomes, strict=True):
             if failure is None:
@@ -145,42 +144,33 @@ class Database:
 
 
 def _connect(path: Path, *, create: bool) -> sqlite3.Connection:
-    """The connection, durable at every commit, to a file that only its owner may read."""
-    os.close(os.open(path, os.O_RDWR | (os.O_CREAT if create else 0), 0o600))
-    connection = sqlite3.connect(path, timeout=BUSY_S, isolation_level=None)
-    try:
-        connection.execute("BEGIN")
-        _is_empty(connection)  # before anything is changed: it may be somebody else's
-        connection.execute("COMMIT")
-        connection.execute("PRAGMA journal_mode = WAL")
-        connection.execute("PRAGMA synchronous = FULL")
-        connection.execute("PRAGMA fullfsync = ON")  # macOS: through the disk's own cache
-        connection.execute("PRAGMA cache_size = -16000")
-        connection.execute("BEGIN IMMEDIATE")
-        if _is_empty(connection):
-            for statement in SCHEMA:
-                connection.execute(statement)
-            connection.execute(f"PRAGMA user_version = {FORMAT}")
-        connection.execute("COMMIT")
-    except BaseException:
-        connection.close()
-        raise
+    """The connection to a file that only its owner may read."""
+    if not create or path.exists():
+        _may_be_opened(path)
+    connection = open_database(
+        path, SCHEMA, version=FORMAT, check=_check, busy_s=BUSY_S, private=create
+    )
+    connection.execute("PRAGMA cache_size = -16000")
     return connection
 
 
-def _is_empty(connection: sqlite3.Connection) -> bool:
-    """Whether the file has still to become a journal; InvalidRequest if it is something else."""
-    (found,) = connection.execute("PRAGMA user_version").fetchone()
-    (tables,) = connection.execute("SELECT count(*) FROM sqlite_master").fetchone()
-    if found == FORMAT:
-        return False
-    if found or tables:
+def _may_be_opened(path: Path) -> None:
+    """Raise what the system would say to it: SQLite does not tell. Opening it to see would do harm
+    (see ``omnichat_async.database``)."""
+    path.stat()
+    if path.is_dir():
+        raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), str(path))
+    if not os.access(path, os.R_OK | os.W_OK):
+        raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), str(path))
+
+
+def _check(found: Header) -> None:
+    if found.version != FORMAT and (found.version or found.tables):
         raise InvalidRequest(
             "journal",
             f"must be a journal of format {FORMAT}, which this version reads",
-            f"a database of format {found}",
+            f"a database of format {found.version}",
         )
-    return True
 
 
 def _look_at(future: asyncio.Future[Any]) -> None:

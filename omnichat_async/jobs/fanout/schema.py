@@ -15,6 +15,7 @@ FORMAT = 4_107_002
 """The layout of the file. A file with another number is not touched."""
 
 SCHEMA = (
+    f"PRAGMA user_version = {FORMAT}",
     """CREATE TABLE job (
         one INTEGER PRIMARY KEY CHECK (one = 1),
         planned INTEGER NOT NULL DEFAULT 0,
