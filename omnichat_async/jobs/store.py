@@ -23,7 +23,7 @@ from omnichat_async.jobs.ledger import (
 )
 from omnichat_async.jobs.lock import FileLock
 from omnichat_async.jobs.sinks.base import Batch, Checking, about, beside
-from omnichat_async.jobs.starting import kept_behind, start_of
+from omnichat_async.jobs.starting import kept_behind, meant, start_of
 from omnichat_async.windows import Window
 
 if TYPE_CHECKING:
@@ -193,13 +193,17 @@ def replaces(sink: Sink) -> bool:
 
 
 def peek(
-    sink: Sink, stream: Stream, params: Mapping[str, str], fits: Callable[[Window], bool]
+    sink: Sink,
+    stream: Stream,
+    params: Mapping[str, str],
+    fits: Callable[[Window], bool],
+    *,
+    since_last: bool,
 ) -> Job | None:
-    """The latest run of this query in the sink's checkpoint over a range that `fits`, an unfinished
-    one first."""
+    """The run of this query that an export over a range that `fits` would go on with."""
     if not sink.checkpoint.exists():
         return None
     with contextlib.closing(Ledger(sink.checkpoint)) as ledger:
         query = query_name(stream.name, params)
-        mine = [job for job in ledger.jobs() if job.query == query and fits(job.window)]
-    return next((job for job in reversed(mine) if not job.finished), mine[-1] if mine else None)
+        mine = [job for job in ledger.jobs() if job.query == query]
+    return meant(mine, fits, since_last=since_last)
