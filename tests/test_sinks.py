@@ -288,6 +288,26 @@ def test_a_failed_delivery_comes_again_with_the_same_key(
     assert same([row for rows in kept.values() for row in rows], truth(sandbox, "messages"))
 
 
+def test_a_checkpoint_that_is_somebody_elses_database_is_not_replaced(tmp_path: Path) -> None:
+    """Even by force: what rows are delivered to may well be a database, and its path at hand."""
+    warehouse = tmp_path / "warehouse.db"
+    with contextlib.closing(sqlite3.connect(warehouse)) as database:
+        database.execute("CREATE TABLE customers (id)")
+    before = warehouse.read_bytes()
+    sandbox = small(rows=500)
+
+    async def deliver(batch: Batch) -> None:
+        del batch
+
+    async def main() -> None:
+        async with sandbox:
+            await export(sandbox, CallbackSink(deliver, checkpoint=warehouse), force=True)
+
+    with pytest.raises(InvalidRequest, match=r"warehouse\.db must be one that this package made"):
+        run(main())
+    assert warehouse.read_bytes() == before
+
+
 def test_what_may_have_been_delivered_is_never_delivered_in_part(tmp_path: Path) -> None:
     """Whatever fails while it is read again."""
     sandbox = small(rows=2000)

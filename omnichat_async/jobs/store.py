@@ -167,7 +167,10 @@ class Store:
         try:
             return Ledger(path)
         except InvalidRequest:
-            if self._sink.shared or not self._wish.force:
+            # Only a file named after ours is ours whatever it holds: a checkpoint that somebody has
+            # named may be a database of theirs.
+            named = path != beside(self._sink.path, ".checkpoint")
+            if named or not self._wish.force:
                 raise
         for suffix in ("", "-wal", "-shm"):  # of no account for an export that starts over
             beside(path, suffix).unlink(missing_ok=True)
