@@ -84,6 +84,19 @@ def test_a_csv_file_keeps_its_line_numbers(tmp_path: Path) -> None:
     ]
 
 
+def test_a_column_that_is_there_twice_fills_no_placeholder(tmp_path: Path) -> None:
+    """The wrong one of the two would call people by somebody else's name."""
+    path = tmp_path / "people.csv"
+    path.write_text("to,name,note,note\nU1,Ann,x,y\n")
+    ((line, raw),) = run(rows_of(path))
+    assert isinstance(read_row(line, raw, "to", DIRECT), Row)
+    path.write_text("to,name,name\nU1,Ann,Lee\n")
+    ((line, raw),) = run(rows_of(path))
+    bad = read_row(line, raw, "to", DIRECT)
+    assert isinstance(bad, BadRow)
+    assert bad.reason.startswith("name: ")
+
+
 def test_a_row_that_is_no_csv_is_bad_and_no_more_than_that(tmp_path: Path) -> None:
     path = tmp_path / "people.csv"
     path.write_text('to,name\nU1,Ann\n"U2"x,Bob\n' + "x" * 200_000 + '\nU3,"Eve""s"\nU4,"Fay')
