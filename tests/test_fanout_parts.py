@@ -350,6 +350,19 @@ def test_a_wrong_message_names_the_field(data: dict[str, Any], field: str) -> No
     assert caught.value.field == field
 
 
+@pytest.mark.parametrize("key", [{"a": 1}, [], None, 7, ""])
+def test_the_key_of_an_attribute_is_text(key: object) -> None:
+    data: dict[str, Any] = {
+        "kind": "direct-message",
+        "trackId": "t",
+        "platform": "line",
+        "channelId": "1",
+    }
+    data |= {"messages": [CONTENTS[0]], "customAttributes": [{"key": key, "value": "x"}]}
+    with pytest.raises(InvalidRequest, match=r"^custom.?[aA]ttributes key: "):
+        Message.from_json(json.dumps(data))
+
+
 def test_the_messages_of_the_documentation_are_messages() -> None:
     page = (ROOT / "docs" / "pages" / "fanout.md").read_text(encoding="utf-8")
     found = [Message.from_json(text) for text in re.findall(r"```json\n(.*?)```", page, re.DOTALL)]
