@@ -9,6 +9,7 @@ import re
 import sqlite3
 import subprocess
 import sys
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -18,6 +19,7 @@ from omnichat_async.errors import InvalidRequest, MarketingMessagesLiteNotEnable
 from omnichat_async.jobs import STREAMS, Batch, CallbackSink, Export, Progress, Receipt, Sink
 from omnichat_async.jobs import export as export_module
 from omnichat_async.jobs.ledger import Done, Job, Ledger
+from omnichat_async.jobs.sinks import sink_for
 from omnichat_async.jobs.sinks.sqlite import SqliteSink
 from omnichat_async.sandbox import Fault
 from omnichat_async.windows import Window
@@ -96,6 +98,33 @@ def test_the_schema_is_the_same_whatever_the_rows_hold(tmp_path: Path, stream: s
         assert set(times.values()) == {"timestamp[ms, tz=UTC]"}
     for name in times:
         assert full[name].null_count < full.num_rows or name == "unsubscribedAt"
+
+
+@pytest.mark.parametrize(
+    ("time", "shown"),
+    [
+        ("0001-01-01T00:00:00+08:00", None),  # an empty time as .NET writes it
+        ("9999-12-31T23:59:59-08:00", None),
+        ("0001-01-01T00:00:00Z", datetime(1, 1, 1, tzinfo=UTC)),
+        ("2026-01-01T08:00:00+08:00", datetime(2026, 1, 1, tzinfo=UTC)),
+    ],
+)
+def test_a_time_that_no_reader_could_show_is_in_raw_alone(
+    tmp_path: Path, time: str, shown: datetime | None
+) -> None:
+    parquet = pytest.importorskip("pyarrow.parquet", reason="pip install pyarrow")
+    stream, out = STREAMS["report-orders"], tmp_path / "x.parquet"
+    job = Job(stream=stream.name, params={}, window=Window(0, 10), horizon=10)
+    sink = sink_for(out)
+    ledger = Ledger(sink.checkpoint)
+    ledger.start(job)
+    sink.open(job, stream, [], ledger.database)
+    with ledger.transaction():
+        rows = [{"date": time}]
+        sink.write(Batch(job=job.id, stream=stream, window=job.window, rows=rows))
+    (row,) = parquet.read_table(out).to_pylist()
+    assert (row["date"], json.loads(row["raw"])) == (shown, {"date": time})
+    ledger.close()
 
 
 def test_arrow_of_the_rest_of_the_program_is_left_as_it_is(
@@ -225,6 +254,20 @@ def test_rows_that_lack_their_id_are_known_by_all_they_hold(tmp_path: Path, lack
         sink.write(Batch(job=job.id, stream=stream, window=job.window, rows=rows))
     found = ledger.database.execute("SELECT currency FROM report_orders").fetchall()
     assert sorted(found) == [("HKD",), ("TWD",)]
+    ledger.close()
+
+
+def test_an_id_that_is_no_unicode_stops_nothing(tmp_path: Path) -> None:
+    stream = STREAMS["report-orders"]
+    job = Job(stream=stream.name, params={}, window=Window(0, 10), horizon=10)
+    ledger, sink = Ledger(tmp_path / "x.db"), SqliteSink(tmp_path / "x.db")
+    ledger.start(job)
+    sink.open(job, stream, [], ledger.database)
+    rows = [{"orderId": "half \ud800 pair", "currency": each} for each in ("HKD", "TWD")]
+    with ledger.transaction():
+        sink.write(Batch(job=job.id, stream=stream, window=job.window, rows=rows))
+    found = ledger.database.execute("SELECT orderId, currency FROM report_orders").fetchall()
+    assert found == [("half \\ud800 pair", "TWD")]
     ledger.close()
 
 
