@@ -217,6 +217,30 @@ def test_every_night_adds_what_is_new(capsys: Capture, sandbox: Sandbox, tmp_pat
     assert re.search(r"rows +[\d,]+ \([\d,]+ of them now\)", stdout)
 
 
+def test_a_night_does_not_wait_for_a_backfill_that_was_interrupted(
+    capsys: Capture, sandbox: Sandbox, tmp_path: Path
+) -> None:
+    """And the command that goes on with the backfill names it: there are other ranges."""
+    out = tmp_path / "rows.sqlite"
+    argv = arguments(sandbox, "messages", out)
+    half = str(int(RANGE[3]) - 86_400_000)
+    times = ("--after", RANGE[1], "--before", half)
+    break_at(sandbox, 16)
+    code, _, stderr = in_process(capsys, *argv, *times)
+    assert code == 1
+    assert in_process(capsys, *argv, "--after", half, "--before", str(int(half) + 1))[0] == 0
+    code, stdout, _ = in_process(
+        capsys, *argv, "--since-last", "--after", "120w", "--before", RANGE[3], "--json"
+    )
+    assert (code, events(stdout)[-1]["watermark"]) == (0, int(RANGE[3]))
+    line = stderr.splitlines()[-1]
+    assert line.endswith(f"--resume --after {RANGE[1]} --before {half} --platform whatsapp")
+    subprocess.run(
+        line, shell=True, env=environment(OMNICHAT_API_TOKEN=TOKEN), timeout=60, check=True
+    )
+    assert same(read_rows(out), truth(sandbox, "messages"))
+
+
 @pytest.mark.parametrize("fixed", [RANGE[:2], [*RANGE[2:], "--after", "120w"]])
 def test_another_range_of_a_database_may_have_a_time_that_moves(
     capsys: Capture, sandbox: Sandbox, tmp_path: Path, fixed: list[str]

@@ -252,6 +252,8 @@ def test_a_report_has_a_row_for_everybody(
     assert [row["address"] for row in report] == [row["address"] for row in rows]
     (told,) = events(out)
     assert (told["success"], told["shown"], told["broadcasts"]) == (reached, 399, 3)
+    assert told["rates"]["success"] == reached / 399
+    assert told["rates"]["read"] == told["read"] / reached
     code, _, err = in_process(capsys, *words, "--out", "report.pdf")
     assert (code, ".csv or .json" in err) == (2, True)
 
@@ -342,6 +344,22 @@ def test_nobody_there_to_answer_is_a_no(
     code, _, err = in_process(capsys, *send(sandbox))
     assert (code, "Nothing was sent" in err, "--yes" in err) == (130, True, True)
     assert sandbox.stats().requests == 0
+
+
+def test_the_command_that_sends_after_a_no_sends_no_more_and_no_less(
+    capsys: Capture, sandbox: Sandbox, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    to(tmp_path, 10)
+    answer(monkeypatch, "n\n")
+    _, _, err = in_process(capsys, *send(sandbox, "--limit", "5"))
+    assert err.splitlines()[-1].endswith("broadcast resume --journal job --limit 5")
+    sandbox.add_fault(Fault(kind="reset_before", at=1, path="/broadcast"))
+    assert in_process(capsys, *go_on(sandbox, "--yes"))[0] == 3
+    answer(monkeypatch, "n\n")
+    code, _, err = in_process(capsys, *go_on(sandbox, "--resend-unknown", "--settle", "0"))
+    assert (code, "Send to 10 people?" in err) == (130, True)
+    assert err.splitlines()[-1].endswith("broadcast resume --journal job --resend-unknown")
+    assert served_to(sandbox).total() == 0
 
 
 def test_the_rest_after_a_first_small_batch_is_pointed_out(

@@ -13,6 +13,7 @@ from omnichat_async import OmnichatClient, RateLimiter
 from omnichat_async.errors import InvalidRequest, MarketingMessagesLiteNotEnabled
 from omnichat_async.jobs import STREAMS, Export, ExportReport
 from omnichat_async.sandbox import Fault
+from omnichat_async.windows import Window
 from tests.sandbox.support import DAY_MS, START_MS, small
 from tests.support.exports import read_csv, read_rows, read_sqlite, same
 from tests.support.run import run
@@ -237,6 +238,38 @@ def test_one_database_takes_several_streams_platforms_and_ranges(tmp_path: Path)
         night(sandbox, out, NIGHTS[1], "tagging-logs", after=NIGHTS[0] - 1, **once)
     with pytest.raises(InvalidRequest, match="out: must not exist yet"):
         night(sandbox, out, NIGHTS[0], "contacts", **once)
+
+
+def test_a_night_goes_on_beside_other_ranges_of_its_stream(tmp_path: Path) -> None:
+    """A backfill that was interrupted is not what goes on, nor is one that got further."""
+    sandbox, out = small(rows=4000), tmp_path / "all.db"
+    once: dict[str, Any] = {"since_last": False}
+    night(sandbox, out, NIGHTS[0], "messages")
+    night(sandbox, out, NIGHTS[2], "messages", after=NIGHTS[1], **once)
+    report = night(sandbox, out, NIGHTS[1], "messages")
+    assert report.window == Window(START_MS, NIGHTS[1])
+    sandbox.add_fault(attrs.evolve(PERMANENT, at=12))
+    with pytest.raises(MarketingMessagesLiteNotEnabled):
+        night(sandbox, out, NIGHTS[3], "messages", after=NIGHTS[2], **once)
+    report = night(sandbox, out, NIGHTS[2], "messages")
+    assert (report.window, report.watermark) == (Window(START_MS, NIGHTS[2]), NIGHTS[2])
+    assert same(
+        [row for row in read_sqlite(out) if row["time"] < NIGHTS[2]],
+        all_rows(sandbox, "messages", NIGHTS[2]),
+    )
+
+
+def test_a_night_does_not_run_into_another_range_of_rows_without_an_id(tmp_path: Path) -> None:
+    sandbox, out = small(rows=2000), tmp_path / "all.db"
+    night(sandbox, out, NIGHTS[0], "tagging-logs")
+    night(sandbox, out, NIGHTS[2], "tagging-logs", after=NIGHTS[1], since_last=False)
+    before = read_sqlite(out, "tagging_logs")
+    with pytest.raises(InvalidRequest, match="must not overlap a range of tagging-logs"):
+        night(sandbox, out, NIGHTS[2] - 1, "tagging-logs")
+    assert read_sqlite(out, "tagging_logs") == before
+    night(sandbox, out, NIGHTS[1], "tagging-logs")
+    expected = all_rows(sandbox, "tagging-logs", NIGHTS[2])
+    assert same(read_sqlite(out, "tagging_logs"), expected)
 
 
 @pytest.mark.parametrize("stream", ["messages", "tagging-logs"])

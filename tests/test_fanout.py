@@ -135,6 +135,30 @@ def test_recipients_come_from_an_async_iterator_or_a_listing(
     run(main())
 
 
+@pytest.mark.parametrize("state", [State.INVALID, State.EXCLUDED])
+def test_who_was_left_out_is_listed_in_steps_that_grow_with_their_number(
+    sandbox: Sandbox, tmp_path: Path, state: State
+) -> None:
+    """A file of a million rows that are all bad must not take its square to show."""
+
+    async def steps(count: int) -> int:
+        wrong = state is State.INVALID
+        async with fan_out(sandbox, tmp_path / str(count)) as job:
+            rows = ["a b"] * count if wrong else list(people(count))
+            await job.plan(broadcast(), rows, suppress=None if wrong else rows)
+            done: list[None] = []
+            database = job._journal.database
+            await database.do(lambda db: db.set_progress_handler(lambda: done.append(None), 1000))
+            lines = [each.line async for each in job.outcomes(state)]
+        assert lines == list(range(1, count + 1))
+        return len(done)
+
+    async def main() -> None:
+        assert await steps(12_000) < 5 * await steps(4000)
+
+    run(main())
+
+
 def test_a_finished_plan_is_not_planned_over(sandbox: Sandbox, journal: Path) -> None:
     async def main() -> None:
         async with fan_out(sandbox, journal) as job:

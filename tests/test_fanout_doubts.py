@@ -717,3 +717,25 @@ def test_nothing_is_sent_for_a_time_that_has_passed(sandbox: Sandbox, journal: P
 
     run(main())
     assert sandbox.stats().requests == 0
+
+
+def test_when_the_time_has_passed_the_rest_can_still_be_decided_on(
+    sandbox: Sandbox, journal: Path
+) -> None:
+    """Nobody is left to send to, so nothing is refused but to send again."""
+    sandbox.add_fault(Fault(kind="reset_before", at=1, path="/broadcast"))
+
+    async def main() -> None:
+        async with fan_out(sandbox, journal, settle=0.0) as job:
+            late = broadcast(scheduled_at=datetime(2020, 1, 1))  # noqa: DTZ001
+            await job.plan(broadcast(), people(200))
+            assert (await job.run()).unknown == 150
+            await change(job, "UPDATE job SET message = ?", (late.to_json(),))
+            with pytest.raises(InvalidRequest, match="scheduled_at: must lie ahead"):
+                await job.resend_unknown()
+            assert (await job.run()).unknown == 150
+            assert await job.drop_unknown() == 150
+            assert (await job.run()).done
+
+    run(main())
+    assert served_to(sandbox).total() == 50

@@ -87,6 +87,19 @@ def test_a_csv_file_keeps_its_line_numbers(tmp_path: Path) -> None:
     ]
 
 
+def test_a_column_that_is_there_twice_fills_no_placeholder(tmp_path: Path) -> None:
+    """The wrong one of the two would call people by somebody else's name."""
+    path = tmp_path / "people.csv"
+    path.write_text("to,name,note,note\nU1,Ann,x,y\n")
+    ((line, raw),) = run(rows_of(path))
+    assert isinstance(read_row(line, raw, "to", DIRECT), Row)
+    path.write_text("to,name,name\nU1,Ann,Lee\n")
+    ((line, raw),) = run(rows_of(path))
+    bad = read_row(line, raw, "to", DIRECT)
+    assert isinstance(bad, BadRow)
+    assert bad.reason.startswith("name: ")
+
+
 def test_a_row_that_is_no_csv_is_bad_and_no_more_than_that(tmp_path: Path) -> None:
     path = tmp_path / "people.csv"
     path.write_text('to,name\nU1,Ann\n"U2"x,Bob\n' + "x" * 200_000 + '\nU3,"Eve""s"\nU4,"Fay')
@@ -338,6 +351,19 @@ def test_a_wrong_message_names_the_field(data: dict[str, Any], field: str) -> No
     with pytest.raises(InvalidRequest) as caught:
         Message.from_json(json.dumps({**whole, **data}))
     assert caught.value.field == field
+
+
+@pytest.mark.parametrize("key", [{"a": 1}, [], None, 7, ""])
+def test_the_key_of_an_attribute_is_text(key: object) -> None:
+    data: dict[str, Any] = {
+        "kind": "direct-message",
+        "trackId": "t",
+        "platform": "line",
+        "channelId": "1",
+    }
+    data |= {"messages": [CONTENTS[0]], "customAttributes": [{"key": key, "value": "x"}]}
+    with pytest.raises(InvalidRequest, match=r"^custom.?[aA]ttributes key: "):
+        Message.from_json(json.dumps(data))
 
 
 def test_the_messages_of_the_documentation_are_messages() -> None:

@@ -79,6 +79,14 @@ def test_the_future_is_not_asked_for(capsys: Capture, sandbox: Sandbox) -> None:
     assert json.loads(told)["windows"] == 1
 
 
+def test_a_wrong_token_is_one_sentence(capsys: Capture, sandbox: Sandbox) -> None:
+    account = ("--token", "wrong", "--base-url", sandbox.url)
+    code, out, stderr = in_process(capsys, *account, "plan", "export", "messages", *RANGE)
+    assert (code, out) == (1, "")
+    assert stderr.startswith("omnichat: GET /messages: HTTP 401")
+    assert "--token, or $OMNICHAT_API_TOKEN" in stderr
+
+
 @pytest.mark.parametrize(
     ("rows", "moves", "requests"),
     [

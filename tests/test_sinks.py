@@ -9,6 +9,7 @@ import re
 import sqlite3
 import subprocess
 import sys
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -18,6 +19,7 @@ from omnichat_async.errors import InvalidRequest, MarketingMessagesLiteNotEnable
 from omnichat_async.jobs import STREAMS, Batch, CallbackSink, Export, Progress, Receipt, Sink
 from omnichat_async.jobs import export as export_module
 from omnichat_async.jobs.ledger import Done, Job, Ledger
+from omnichat_async.jobs.sinks import sink_for
 from omnichat_async.jobs.sinks.sqlite import SqliteSink
 from omnichat_async.sandbox import Fault
 from omnichat_async.windows import Window
@@ -96,6 +98,33 @@ def test_the_schema_is_the_same_whatever_the_rows_hold(tmp_path: Path, stream: s
         assert set(times.values()) == {"timestamp[ms, tz=UTC]"}
     for name in times:
         assert full[name].null_count < full.num_rows or name == "unsubscribedAt"
+
+
+@pytest.mark.parametrize(
+    ("time", "shown"),
+    [
+        ("0001-01-01T00:00:00+08:00", None),  # an empty time as .NET writes it
+        ("9999-12-31T23:59:59-08:00", None),
+        ("0001-01-01T00:00:00Z", datetime(1, 1, 1, tzinfo=UTC)),
+        ("2026-01-01T08:00:00+08:00", datetime(2026, 1, 1, tzinfo=UTC)),
+    ],
+)
+def test_a_time_that_no_reader_could_show_is_in_raw_alone(
+    tmp_path: Path, time: str, shown: datetime | None
+) -> None:
+    parquet = pytest.importorskip("pyarrow.parquet", reason="pip install pyarrow")
+    stream, out = STREAMS["report-orders"], tmp_path / "x.parquet"
+    job = Job(stream=stream.name, params={}, window=Window(0, 10), horizon=10)
+    sink = sink_for(out)
+    ledger = Ledger(sink.checkpoint)
+    ledger.start(job)
+    sink.open(job, stream, [], ledger.database)
+    with ledger.transaction():
+        rows = [{"date": time}]
+        sink.write(Batch(job=job.id, stream=stream, window=job.window, rows=rows))
+    (row,) = parquet.read_table(out).to_pylist()
+    assert (row["date"], json.loads(row["raw"])) == (shown, {"date": time})
+    ledger.close()
 
 
 def test_arrow_of_the_rest_of_the_program_is_left_as_it_is(
@@ -228,6 +257,20 @@ def test_rows_that_lack_their_id_are_known_by_all_they_hold(tmp_path: Path, lack
     ledger.close()
 
 
+def test_an_id_that_is_no_unicode_stops_nothing(tmp_path: Path) -> None:
+    stream = STREAMS["report-orders"]
+    job = Job(stream=stream.name, params={}, window=Window(0, 10), horizon=10)
+    ledger, sink = Ledger(tmp_path / "x.db"), SqliteSink(tmp_path / "x.db")
+    ledger.start(job)
+    sink.open(job, stream, [], ledger.database)
+    rows = [{"orderId": "half \ud800 pair", "currency": each} for each in ("HKD", "TWD")]
+    with ledger.transaction():
+        sink.write(Batch(job=job.id, stream=stream, window=job.window, rows=rows))
+    found = ledger.database.execute("SELECT orderId, currency FROM report_orders").fetchall()
+    assert found == [("half \\ud800 pair", "TWD")]
+    ledger.close()
+
+
 def test_equal_rows_without_an_id_are_two_events(tmp_path: Path) -> None:
     stream = STREAMS["tagging-logs"]
     job = Job(stream=stream.name, params={}, window=Window(0, 10), horizon=10)
@@ -286,6 +329,26 @@ def test_a_failed_delivery_comes_again_with_the_same_key(
     assert failed[0] in kept
     assert len(kept) == 3
     assert same([row for rows in kept.values() for row in rows], truth(sandbox, "messages"))
+
+
+def test_a_checkpoint_that_is_somebody_elses_database_is_not_replaced(tmp_path: Path) -> None:
+    """Even by force: what rows are delivered to may well be a database, and its path at hand."""
+    warehouse = tmp_path / "warehouse.db"
+    with contextlib.closing(sqlite3.connect(warehouse)) as database:
+        database.execute("CREATE TABLE customers (id)")
+    before = warehouse.read_bytes()
+    sandbox = small(rows=500)
+
+    async def deliver(batch: Batch) -> None:
+        del batch
+
+    async def main() -> None:
+        async with sandbox:
+            await export(sandbox, CallbackSink(deliver, checkpoint=warehouse), force=True)
+
+    with pytest.raises(InvalidRequest, match=r"warehouse\.db must be one that this package made"):
+        run(main())
+    assert warehouse.read_bytes() == before
 
 
 def test_what_may_have_been_delivered_is_never_delivered_in_part(tmp_path: Path) -> None:

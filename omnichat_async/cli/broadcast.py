@@ -60,8 +60,8 @@ class Job:
     settings: Settings
     journal: Path
 
-    def resume_command(self) -> str:
-        """The command line that goes on. It never holds the token."""
+    def resume_command(self, *more: str) -> str:
+        """The command line that goes on, with these words. It never holds the token."""
         words = ["omnichat"]
         if self.settings.sandbox:
             words.append("--sandbox")
@@ -69,7 +69,8 @@ class Job:
             words += ["--base-url", self.settings.base_url]
         if self.settings.rate != DEFAULT_RATE:
             words += ["--rate", f"{self.settings.rate:g}"]
-        return shlex.join([*words, "broadcast", "resume", "--journal", str(self.journal)])
+        words += ["broadcast", "resume", "--journal", str(self.journal)]
+        return shlex.join([*words, *more])
 
     def complete(self, main: Coroutine[Any, Any, T]) -> T:
         """Run something that sends nothing and that a signal cancels."""
@@ -79,8 +80,8 @@ class Job:
             raise typer.Exit(INTERRUPTED)
         return result
 
-    def confirm(self, recipients: int, limit: int | None, *, yes: bool) -> None:
-        """Ask before something is sent."""
+    def confirm(self, recipients: int, limit: int | None, *decided: str, yes: bool) -> None:
+        """Ask before something is sent; `decided` are the words that say what of the unknown."""
         count = recipients if limit is None else min(recipients, limit)
         if yes or not count:
             return
@@ -93,9 +94,10 @@ class Job:
             typer.echo("", err=True)
             sure = False
         if not sure:
+            limited = [] if limit is None else ["--limit", str(limit)]
             typer.echo(
                 "Nothing was sent. Send it with (--yes answers the question):\n"
-                f"  {self.resume_command()}",
+                f"  {self.resume_command(*decided, *limited)}",
                 err=True,
             )
             raise typer.Exit(INTERRUPTED)
@@ -244,7 +246,9 @@ def resume(
 
     status = job.complete(look())
     again = status.unknown if resend_unknown else 0
-    job.confirm(status.pending + again, limit, yes=yes)
+    decided = {"--resend-unknown": resend_unknown, "--drop-unknown": drop_unknown}
+    chosen = [word for word, meant in decided.items() if meant]
+    job.confirm(status.pending + again, limit, *chosen, yes=yes)
     job.run(limit, resend=resend_unknown and bool(again), drop=drop_unknown, settle=settle)
 
 

@@ -117,7 +117,10 @@ class Request:
         def fits(window: Window) -> bool:
             return all(getattr(window, name) == time for name, time in fixed.items())
 
-        job = None if self.force else peek(sink, STREAMS[self.stream], params, fits)
+        job = None
+        if not self.force:
+            stream, since_last = STREAMS[self.stream], self.since_last
+            job = peek(sink, stream, params, fits, since_last=since_last)
         times: dict[str, datetime | None] = {}
         for name, text in (("after", self.after), ("before", self.before)):
             later = name == "before" and self.since_last and job is not None and job.finished
@@ -137,24 +140,27 @@ class Request:
             on_incomplete="record" if self.record_incomplete else "raise",
         )
 
-    def resume_command(self, settings: Settings, *, again: Window | None = None) -> str:
-        """The command line that goes on, or reads what could not be proved of the range `again`. It
-        never holds the token."""
+    def resume_command(
+        self, settings: Settings, window: Window | None, *, again: bool = False
+    ) -> str:
+        """The command line that goes on, or reads `again` what could not be proved, with the range
+        `window` where there may be others. It never holds the token."""
+        since_last = self.since_last and not again
         words = ["omnichat", *(["--sandbox"] if settings.sandbox else [])]
         if settings.base_url is not None:
             words += ["--base-url", settings.base_url]
         if settings.rate != DEFAULT_RATE:
             words += ["--rate", f"{settings.rate:g}"]
         words += ["export", self.stream, "--out", str(self.out)]
-        if again is None:
-            words += ["--since-last" if self.since_last else "--resume"]
-        else:
-            words += ["--resume", "--after", str(again.after), "--before", str(again.before)]
+        words += ["--since-last" if since_last else "--resume"]
+        if window is not None:
+            words += ["--after", str(window.after)]
+            words += [] if since_last else ["--before", str(window.before)]
         if self.platform is not None:
             words += ["--platform", self.platform]
         if self.channel_id is not None:
             words += ["--channel-id", self.channel_id]
-        words += ["--record-incomplete"] if self.record_incomplete and again is None else []
+        words += ["--record-incomplete"] if self.record_incomplete and not again else []
         words += ["--csv-safe"] if self.csv_safe else []
         return shlex.join(words)
 
@@ -258,7 +264,9 @@ def _export(settings: Settings, request: Request) -> None:
 
     def say_how_to_go_on() -> None:
         if opened and opened[0].safe_rows:
-            display.interrupted(opened[0].safe_rows, request.resume_command(settings))
+            window = opened[0].window if opened[0].shared else None
+            command = request.resume_command(settings, window)
+            display.interrupted(opened[0].safe_rows, command)
 
     try:
         report = run_until_interrupted(main())
@@ -271,7 +279,7 @@ def _export(settings: Settings, request: Request) -> None:
         raise typer.Exit(INTERRUPTED)
     again = None
     if report.incomplete and opened[0].replaces:
-        again = request.resume_command(settings, again=report.window)
+        again = request.resume_command(settings, report.window, again=True)
     display.report(report, again)
     if report.incomplete:
         raise typer.Exit(UNDECIDED)

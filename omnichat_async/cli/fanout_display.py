@@ -243,7 +243,8 @@ class _JsonLines:
 
     def report(self, report: Report, command: str) -> None:
         del command
-        say("report", **attrs.asdict(report))
+        rates = {fate: report.rate(fate) for fate in FATES}
+        say("report", **attrs.asdict(report), rates=rates)
 
 
 def _minutes(minutes: float) -> str:

@@ -150,6 +150,11 @@ class Export:
         """Whether a range can be replaced in this place, and so be read again by ``resume``."""
         return replaces(self._sink)
 
+    @property
+    def shared(self) -> bool:
+        """Whether other ranges may be in this place too."""
+        return self._sink.shared
+
     async def run(self, on_progress: Callable[[Progress], None] | None = None) -> ExportReport:
         """Write all rows. `on_progress` is called as soon as the range is known, after every
         range that was read, and at the end.

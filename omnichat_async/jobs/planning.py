@@ -13,7 +13,7 @@ from omnichat_async.jobs.columns import compact
 from omnichat_async.windows import Window, split
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Coroutine, Iterable
 
     from omnichat_async.client import OmnichatClient
     from omnichat_async.jobs.streams import Stream
@@ -129,7 +129,16 @@ async def plan_export(
     if offline:
         parts = [WindowPlan(window=part) for part in split(whole)]
     else:
-        async with asyncio.TaskGroup() as group:
-            tasks = [group.create_task(look(part)) for part in split(whole)]
-        parts = [task.result() for task in tasks]
+        parts = await _all_of(look(part) for part in split(whole))
     return summed(stream, whole, parts, client.limiter.rate, offline=offline)
+
+
+async def _all_of(looks: Iterable[Coroutine[Any, Any, WindowPlan]]) -> list[WindowPlan]:
+    """What all of them return. Raises the error of the first one that fails, as a call does."""
+    try:
+        async with asyncio.TaskGroup() as group:
+            tasks = [group.create_task(look) for look in looks]
+    except ExceptionGroup as errors:
+        first = errors.exceptions[0]
+        raise first from first.__cause__
+    return [task.result() for task in tasks]

@@ -11,12 +11,12 @@ from omnichat_async.jobs.ledger import Job, query_name
 from omnichat_async.windows import Window, in_order
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
     from omnichat_async.jobs.ledger import Done
     from omnichat_async.jobs.streams import Stream
 
-__all__ = ["Start", "Wish", "kept_behind", "start_of"]
+__all__ = ["Start", "Wish", "kept_behind", "meant", "start_of"]
 
 
 @attrs.frozen(kw_only=True)
@@ -43,8 +43,9 @@ class Wish:
         return in_order(Window(self.after, self.before))
 
     def fits(self, window: Window) -> bool:
-        """Whether the times that are given are those of `window`."""
-        return self.after in {None, window.after} and self.before in {None, window.before}
+        """Whether the times that are given are those of `window`, whose end since_last may move."""
+        same_end = self.since_last or self.before in {None, window.before}
+        return same_end and self.after in {None, window.after}
 
 
 @attrs.frozen(kw_only=True)
@@ -79,11 +80,13 @@ def start_of(wish: Wish, jobs: Sequence[Job], *, shared: bool, exists: bool) -> 
             f"of {_named(jobs[-1])}; force starts over)",
             "an export of another one",
         )
-    if wish.since_last and mine:
-        return _since(wish, mine[-1])
-    job = _job_of(wish, mine, shared=shared)
+    job = meant(mine, wish.fits, since_last=wish.since_last)
+    if job is None and mine and (wish.since_last or not shared):
+        raise _other_range(wish, mine[-1])
+    if job is not None and wish.since_last:
+        return _since(wish, job, jobs, shared=shared)
     if job is not None:
-        if job.finished and not (wish.resume or wish.since_last):
+        if job.finished and not wish.resume:
             raise _exists("a finished export" if exists or shared else "one whose file is gone")
         return Start(window=job.window, job=job)
     if exists and not shared:
@@ -100,41 +103,45 @@ def start_of(wish: Wish, jobs: Sequence[Job], *, shared: bool, exists: bool) -> 
 def _anew(wish: Wish, jobs: Sequence[Job], *, shared: bool) -> Start:
     window = wish.window()
     replaces = [job for job in jobs if not shared or _is_same(job, wish, window)]
-    if shared and not wish.stream.key:
-        for job in jobs:
-            overlap = job.window.after < window.before and window.after < job.window.before
-            if job.stream == wish.stream.name and overlap and job not in replaces:
-                raise InvalidRequest(
-                    "after, before",
-                    f"must not overlap a range of {job.stream} that is in this database already, "
-                    "or rows without an id would be there twice (use since_last, or another file)",
-                    f"{window.start} to {window.end}",
-                )
+    if shared:
+        _refuse_overlap(wish, window, [job for job in jobs if job not in replaces])
     return Start(window=window, replaces=replaces)
+
+
+def _refuse_overlap(wish: Wish, window: Window, others: Sequence[Job]) -> None:
+    """Raise InvalidRequest where rows without an id would be in two ranges of a database."""
+    for job in others if not wish.stream.key else ():
+        overlap = job.window.after < window.before and window.after < job.window.before
+        if job.stream == wish.stream.name and overlap:
+            raise InvalidRequest(
+                "after, before",
+                f"must not overlap a range of {job.stream} that is in this database already, "
+                "or rows without an id would be there twice (use since_last, or another file)",
+                f"{window.start} to {window.end}",
+            )
 
 
 def _is_same(job: Job, wish: Wish, window: Window) -> bool:
     return job.query == wish.query and job.window == window
 
 
-def _since(wish: Wish, job: Job) -> Start:
+def meant(mine: Sequence[Job], fits: Callable[[Window], bool], *, since_last: bool) -> Job | None:
+    """The run that is meant of those of a query, the latest last: `since_last` goes on with what
+    got furthest, anything else with what was interrupted, if something was."""
+    fitting = [job for job in mine if fits(job.window)]
+    interrupted = [job for job in fitting if not (job.finished or since_last)]
+    found = interrupted or fitting
+    return found[-1] if found else None
+
+
+def _since(wish: Wish, job: Job, jobs: Sequence[Job], *, shared: bool) -> Start:
     """Go on from the watermark; a run that was interrupted is ended first."""
-    if wish.after not in {None, job.window.after}:
-        raise _other_range(wish, job)
     if not job.finished or wish.before is None or wish.before <= job.horizon:
         return Start(window=job.window, job=job)
-    return Start(window=in_order(Window(job.window.after, wish.before)), job=job, extended=True)
-
-
-def _job_of(wish: Wish, mine: Sequence[Job], *, shared: bool) -> Job | None:
-    """The earlier run that is meant, if there is one."""
-    fitting = [job for job in mine if wish.fits(job.window)]
-    unfinished = [job for job in fitting if not job.finished]
-    for job in [*reversed(unfinished), *reversed(fitting)]:
-        return job
-    if mine and not shared:
-        raise _other_range(wish, mine[-1])
-    return None
+    window = in_order(Window(job.window.after, wish.before))
+    if shared:
+        _refuse_overlap(wish, window, [other for other in jobs if other.id != job.id])
+    return Start(window=window, job=job, extended=True)
 
 
 def kept_behind(job: Job, done: Sequence[Done], lookback: int) -> list[Done]:

@@ -23,7 +23,7 @@ from omnichat_async.jobs.ledger import (
 )
 from omnichat_async.jobs.lock import FileLock
 from omnichat_async.jobs.sinks.base import Batch, Checking, about, beside
-from omnichat_async.jobs.starting import kept_behind, start_of
+from omnichat_async.jobs.starting import kept_behind, meant, start_of
 from omnichat_async.windows import Window
 
 if TYPE_CHECKING:
@@ -167,7 +167,10 @@ class Store:
         try:
             return Ledger(path)
         except InvalidRequest:
-            if self._sink.shared or not self._wish.force:
+            # Only a file named after ours is ours whatever it holds: a checkpoint that somebody has
+            # named may be a database of theirs.
+            named = path != beside(self._sink.path, ".checkpoint")
+            if named or not self._wish.force:
                 raise
         for suffix in ("", "-wal", "-shm"):  # of no account for an export that starts over
             beside(path, suffix).unlink(missing_ok=True)
@@ -193,13 +196,17 @@ def replaces(sink: Sink) -> bool:
 
 
 def peek(
-    sink: Sink, stream: Stream, params: Mapping[str, str], fits: Callable[[Window], bool]
+    sink: Sink,
+    stream: Stream,
+    params: Mapping[str, str],
+    fits: Callable[[Window], bool],
+    *,
+    since_last: bool,
 ) -> Job | None:
-    """The latest run of this query in the sink's checkpoint over a range that `fits`, an unfinished
-    one first."""
+    """The run of this query that an export over a range that `fits` would go on with."""
     if not sink.checkpoint.exists():
         return None
     with contextlib.closing(Ledger(sink.checkpoint)) as ledger:
         query = query_name(stream.name, params)
-        mine = [job for job in ledger.jobs() if job.query == query and fits(job.window)]
-    return next((job for job in reversed(mine) if not job.finished), mine[-1] if mine else None)
+        mine = [job for job in ledger.jobs() if job.query == query]
+    return meant(mine, fits, since_last=since_last)

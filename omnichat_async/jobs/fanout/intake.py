@@ -177,6 +177,8 @@ def _csv(field: str, path: Path, column: str) -> Generator[Raw, None, None]:
                 "(column= or --column chooses another; a .txt file has one recipient a line)",
                 f"{len(header)} columns, {header.count(column)} of that name",
             )
+        # Of two columns of one name nobody can say which is meant, so neither fills a placeholder.
+        names = [name if header.count(name) == 1 else "" for name in header]
         for line, cells in rows:
             if isinstance(cells, BadRow):
                 yield line, cells
@@ -184,7 +186,7 @@ def _csv(field: str, path: Path, column: str) -> Generator[Raw, None, None]:
                 reason = f"row: must have {len(header)} cells; given: {len(cells)}"
                 yield line, BadRow(line, reason)
             elif any(cells):
-                yield line, dict(zip(header, cells, strict=False))
+                yield line, dict(zip(names, cells, strict=False))
 
 
 def _records(field: str, file: TextIO) -> Generator[tuple[int, list[str] | BadRow], None, None]:

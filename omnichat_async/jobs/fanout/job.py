@@ -177,8 +177,8 @@ class FanOut:
 
         Raises what stops everybody, with what was not sent untouched: Unauthorized,
         PermissionDenied, another refusal that is not about the recipient, NotSent, RateLimited or
-        OutcomeUnknown that does not pass, OSError of the journal, InvalidRequest for a message
-        that was scheduled for a time that has passed.
+        OutcomeUnknown that does not pass, OSError of the journal, InvalidRequest where somebody is
+        left and the message was scheduled for a time that has passed.
         """
         if limit is not None and limit < 1:
             raise InvalidRequest("limit", "must be 1 or more recipients", str(limit))
@@ -192,13 +192,8 @@ class FanOut:
         self._over = False
         try:
             job = await self._job()
-            if job.message.is_past(datetime.now(UTC)):
-                raise InvalidRequest(
-                    "scheduled_at",
-                    "must lie ahead: what is left would go out at another time (the report names "
-                    "those who are pending, for a new job)",
-                    "a time that is past in every time zone",
-                )
+            if (await self.status()).pending:
+                _refuse_past(job)
             await take_baseline(self._client, self._journal, job)
             return await runner.run(job)
         finally:
@@ -269,9 +264,10 @@ class FanOut:
         and changes nothing, as long as one of the calls may still be on its way: its process lives,
         or the last look came less than `settle` seconds after the call may have left; Incomplete if
         the server's list cannot be read to its end, or shows nothing of what was sent (is it the
-        same account?).
+        same account?). A message that was scheduled for a time that has passed is not sent again.
         """
         self._not_while_running()
+        _refuse_past(await self._job())
         if not (await self.reconcile()).complete:
             raise Incomplete(
                 "the server does not show all that was sent, so what is not found may be there: "
@@ -325,6 +321,17 @@ class FanOut:
                 host,
             )
         return job
+
+
+def _refuse_past(job: Job) -> None:
+    """Raise InvalidRequest for a message whose time has passed."""
+    if job.message.is_past(datetime.now(UTC)):
+        raise InvalidRequest(
+            "scheduled_at",
+            "must lie ahead: what is left would go out at another time (the report names those who "
+            "are left, for a new job)",
+            "a time that is past in every time zone",
+        )
 
 
 def _host_of(client: OmnichatClient) -> str:

@@ -25,6 +25,7 @@ from omnichat_async.jobs.fanout.work import (
     add_call,
     claim_call,
     expire,
+    left_out_after,
     new_call,
     next_pending,
     outcomes_after,
@@ -393,19 +394,14 @@ class Journal:
                     yield each
 
     async def _left_out(self, state: State) -> AsyncIterator[Outcome]:
-        column, table = (
-            ("address, NULL", "excluded") if state is State.EXCLUDED else ("'', reason", "invalid")
-        )
-        page: Sequence[Any] = [None] * A_PAGE
-        skip = 0
-        while len(page) == A_PAGE:
-            query = f"SELECT line, {column} FROM {table} ORDER BY line LIMIT ? OFFSET ?"  # noqa: S608
+        behind: int | None = 0
+        while behind is not None:
             page = await self.database.do(
-                lambda db, query=query, skip=skip: db.execute(query, (A_PAGE, skip)).fetchall()  # type: ignore[misc]
+                lambda db, line=behind: left_out_after(db, state, line)  # type: ignore[misc]
             )
-            skip += len(page)
-            for line, address, reason in page:
-                yield Outcome(address=address, line=line, state=state, reason=reason)
+            for each in page:
+                yield each
+            behind = page[-1].line if page else None
 
 
 def _people(rows: Sequence[tuple[Any, ...]]) -> int:

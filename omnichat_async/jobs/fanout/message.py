@@ -325,7 +325,7 @@ def _read_direct(cls: type[Message], data: dict[str, Any]) -> Message:
         fields["messages"] = given_contents(fields["messages"])
     if isinstance(fields.get("custom_attributes"), list):
         fields["custom_attributes"] = {
-            each.get("key"): each.get("value")
+            checks.text("customAttributes key", each.get("key", "")): each.get("value")
             for each in checks.instances("customAttributes", fields["custom_attributes"], dict)
         }
     needed = {"track_id": "trackId", "platform": "platform"}

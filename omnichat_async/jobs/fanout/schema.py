@@ -41,6 +41,8 @@ SCHEMA = (
     "CREATE TABLE suppressed (address TEXT PRIMARY KEY) WITHOUT ROWID",
     "CREATE TABLE excluded (address TEXT PRIMARY KEY, line INTEGER NOT NULL) WITHOUT ROWID",
     "CREATE TABLE invalid (line INTEGER NOT NULL, reason TEXT NOT NULL)",
+    "CREATE INDEX excluded_by_line ON excluded (line)",
+    "CREATE INDEX invalid_by_line ON invalid (line)",
     """CREATE TABLE calls (
         id INTEGER PRIMARY KEY,
         first INTEGER NOT NULL,

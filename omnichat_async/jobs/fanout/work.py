@@ -18,6 +18,7 @@ __all__ = [
     "add_call",
     "claim_call",
     "expire",
+    "left_out_after",
     "new_call",
     "next_pending",
     "outcomes_after",
@@ -205,3 +206,18 @@ def outcomes_after(db: sqlite3.Connection, after: int) -> list[Outcome]:
             outcome = Outcome(address=address, line=line, state=State.PENDING)
         found.append(outcome)
     return found
+
+
+def left_out_after(db: sqlite3.Connection, state: State, line: int) -> list[Outcome]:
+    """A page of the rows that were excluded or invalid, behind a line; each line has one."""
+    column, table = (
+        ("address, NULL", "excluded") if state is State.EXCLUDED else ("'', reason", "invalid")
+    )
+    rows = db.execute(
+        f"SELECT line, {column} FROM {table} WHERE line > ? ORDER BY line LIMIT ?",  # noqa: S608
+        (line, A_PAGE),
+    )
+    return [
+        Outcome(address=address, line=line, state=state, reason=reason)
+        for line, address, reason in rows
+    ]

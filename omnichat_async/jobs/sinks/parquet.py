@@ -43,7 +43,7 @@ _LEAN = {"compression": "zstd", "use_dictionary": False}
 """Making dictionaries takes 8 MB, and what they save zstd saves anyway."""
 
 _INT64 = range(-(2**63), 2**63)
-_YEAR_10000_MS = 253_402_300_800_000
+_YEAR_1_MS, _YEAR_10000_MS = -62_135_596_800_000, 253_402_300_800_000
 
 
 class ParquetSink(Sink):
@@ -299,7 +299,10 @@ def _time(value: Any) -> int | None:
     """Epoch ms, or ISO text with a zone; what a reader could not show as a time stays in `raw`."""
     if isinstance(value, str):
         moment = _parsed(value)
-        return None if moment is None or moment.tzinfo is None else _to_ms(moment)
+        if moment is None or moment.tzinfo is None:
+            return None
+        found = _to_ms(moment)  # the zone of an empty time, 0001-01-01, may lead before year 1
+        return found if _YEAR_1_MS <= found < _YEAR_10000_MS else None
     return value if type(value) is int and 0 <= value < _YEAR_10000_MS else None
 
 

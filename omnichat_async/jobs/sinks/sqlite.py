@@ -138,12 +138,17 @@ class SqliteSink(Sink):
         *scope, name = (value_at(row, tuple(path.split("."))) for path in self._stream.key)
         if name is None or name == "":
             return "row:" + hashlib.sha256(raw.encode()).hexdigest()
-        return compact([*scope, name]) if scope else str(name)
+        return compact([*scope, name]) if scope else _utf8(str(name))
+
+
+def _utf8(text: str) -> str:
+    """Half of a surrogate pair, which UTF-8 cannot hold, stays escaped."""
+    return text if text.isascii() else text.encode("utf-8", "backslashreplace").decode()
 
 
 def _cell(value: Any, column: Column) -> Any:
     if isinstance(value, str):
-        return value if value.isascii() else value.encode("utf-8", "backslashreplace").decode()
+        return _utf8(value)
     if value is None or type(value) is float or (type(value) is int and value in _INT64):
         return value
     if type(value) is bool and column.kind == "boolean":
