@@ -24,7 +24,7 @@ class Record:
     """An event as it is kept: `key` makes it unique, `lane` puts it in order; both are hashes.
 
     `headers` and `body` are those of a request with this event alone. `received` is the time
-    in epoch seconds.
+    in epoch seconds. `scope` is that of its receiver, which alone may handle it.
     """
 
     key: str
@@ -33,6 +33,7 @@ class Record:
     headers: dict[str, str]
     body: bytes
     received: float
+    scope: str = ""
 
 
 @attrs.frozen(kw_only=True, repr=False)
@@ -65,8 +66,8 @@ class Inbox(Protocol):
         of some that are not to be handled. Raises InboxFull."""
         ...
 
-    async def lease(self, limit: int, seconds: float) -> list[Job]:
-        """Take up to `limit` events that are due, for this long."""
+    async def lease(self, limit: int, seconds: float, scope: str = "") -> list[Job]:
+        """Take up to `limit` events of a scope that are due, for this long."""
         ...
 
     async def renew(self, jobs: Iterable[Job], seconds: float) -> None:
@@ -85,8 +86,8 @@ class Inbox(Protocol):
         """It was not tried after all, so the attempt does not count: again in so many seconds."""
         ...
 
-    async def next_due(self) -> float | None:
-        """The seconds until an event may be due; None if none is open. Raises
+    async def next_due(self, scope: str = "") -> float | None:
+        """The seconds until an event of a scope may be due; None if none is open. Raises
         ConfigurationError if the inbox cannot be opened."""
         ...
 

@@ -57,29 +57,38 @@ class TableInbox:
                 json.dumps(each.headers),
                 self._seal(each.body),
                 each.received,
+                each.scope,
             )
             for each in records
         ]
         state: State = "open" if dead is None else "dead"
         return await self._run(lambda table: table.put(rows, state, dead, self._max_open))
 
-    async def lease(self, limit: int, seconds: float) -> list[Job]:
-        rows = await self._run(lambda table: table.lease(limit, seconds))
+    async def lease(self, limit: int, seconds: float, scope: str = "") -> list[Job]:
+        rows = await self._run(lambda table: table.lease(limit, seconds, scope))
         return [self._job(token, row) for token, row in rows]
 
     def _job(self, token: str, row: tuple[Any, ...]) -> Job:
         record, problem = self._record(row)
-        return Job(id=row[0], token=token, attempt=row[7] + 1, record=record, problem=problem)
+        return Job(id=row[0], token=token, attempt=row[8] + 1, record=record, problem=problem)
 
     def _record(self, row: tuple[Any, ...]) -> tuple[Record, str | None]:
         """The record, and what kept it from being read: one must not stop all the others."""
-        _, key, lane, name, headers, body, received = row[:7]
+        _, key, lane, name, headers, body, received, scope = row[:8]
         problem, read = None, {}
         try:
             read, body = json.loads(headers), self._unseal(body)
         except Exception as error:  # noqa: BLE001 - whatever `decrypt` raises, for another key say
             problem = type(error).__name__
-        record = Record(key=key, lane=lane, name=name, headers=read, body=body, received=received)
+        record = Record(
+            key=key,
+            lane=lane,
+            name=name,
+            headers=read,
+            body=body,
+            received=received,
+            scope=scope,
+        )
         return record, problem
 
     async def renew(self, jobs: Iterable[Job], seconds: float) -> None:
@@ -101,8 +110,8 @@ class TableInbox:
         mine, due = (job.id, job.token), self._clock() + retry_in
         await self._run(lambda table: table.give_back(mine, due, None, counts=False))
 
-    async def next_due(self) -> float | None:
-        return await self._run(lambda table: table.next_due())
+    async def next_due(self, scope: str = "") -> float | None:
+        return await self._run(lambda table: table.next_due(scope))
 
     async def prune(self) -> int:
         return await self._run(lambda table: table.prune(self._retention, self._keep))
@@ -124,7 +133,7 @@ class TableInbox:
         """The oldest events of a state. A body that `decrypt` refuses is given as it is kept."""
         rows = await self._run(lambda table: table.rows(state, limit))
         return [
-            Stored(record=self._record(row)[0], state=state, attempts=row[7], error=row[8])
+            Stored(record=self._record(row)[0], state=state, attempts=row[8], error=row[9])
             for row in rows
         ]
 

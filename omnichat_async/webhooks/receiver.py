@@ -79,7 +79,8 @@ class Receiver(Handlers):
     ``integrations.redis``. The receiver closes it, as it does the inbox. ``replay_guard="body"``
     takes an equal body within 24 h for a replay, which is answered and not handled; equal bodies
     may be genuine, as two clicks are. `scope` names the subscription where several share an inbox
-    or a store: one receiver, path and secret for each. `limits` bound what is read. `client` is
+    or a store: one receiver, path and secret for each. What an inbox holds is handled only by
+    receivers of its own scope, so a scope keeps its name. `limits` bound what is read. `client` is
     handed on to handlers. `on_error` is called with the event and the error of a handler, `hooks`
     with what happens, for figures.
 
@@ -149,7 +150,9 @@ class Receiver(Handlers):
         except BaseException:
             await self._inbox.aclose()
             raise
-        self._worker = Worker(self._inbox, self._attend, self._work, self._watch.tell)
+        self._worker = Worker(
+            self._inbox, self._attend, self._work, self._watch.tell, scope=self._scope
+        )
         self._worker.start()
 
     async def aclose(self) -> None:
@@ -287,6 +290,7 @@ class Receiver(Handlers):
             headers={},
             body=body,
             received=time.time(),
+            scope=self._scope,
         )
         with contextlib.suppress(Exception):  # it is refused whether it can be kept or not
             await self._inbox.put([record], dead=type(refusal).__name__)

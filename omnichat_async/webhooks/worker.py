@@ -94,7 +94,8 @@ def _unexpected(error: Exception) -> HandlersFailed:
 
 
 class Worker:
-    """Works off an inbox until it is stopped. `handle` raises for an event that failed."""
+    """Works off a scope of an inbox until it is stopped. `handle` raises for an event that
+    failed."""
 
     def __init__(
         self,
@@ -102,7 +103,10 @@ class Worker:
         handle: Work,
         policy: WorkPolicy,
         observe: Callable[[Outcome], None],
+        *,
+        scope: str = "",
     ) -> None:
+        self._scope = scope
         self._inbox, self._handle, self._policy, self._observe = inbox, handle, policy, observe
         self._held: dict[int, Job] = {}  # what is being handled, under the lease it has now
         self._handled: set[int] = set()  # of these, what only has to be recorded
@@ -170,9 +174,10 @@ class Worker:
             wait = self._policy.poll
             try:
                 if free:
-                    jobs = await self._inbox.lease(free, self._policy.lease)
-                    if not jobs and (due := await self._inbox.next_due()) is not None:
-                        wait = min(wait, due)
+                    jobs = await self._inbox.lease(free, self._policy.lease, self._scope)
+                    if not jobs:
+                        due = await self._inbox.next_due(self._scope)
+                        wait = wait if due is None else min(wait, due)
                 if jobs:
                     self._well()
             except Exception as error:  # noqa: BLE001 - a full disk must not end the work

@@ -517,6 +517,41 @@ def test_two_receivers_share_a_file_by_scope(tmp_path: Path) -> None:
     run(main())
 
 
+def test_an_event_of_a_shared_inbox_is_handled_by_a_receiver_of_its_scope(
+    tmp_path: Path,
+) -> None:
+    async def main() -> None:
+        by_scope: dict[str, list[str]] = {"one": [], "two": []}
+        receivers = {
+            scope: make(inbox=SqliteInbox(tmp_path / "inbox.db"), scope=scope) for scope in by_scope
+        }
+
+        @receivers["one"].on("ticket/update")
+        async def one(event: Any, _: Delivery) -> None:
+            by_scope["one"].append(event.event_id)
+
+        @receivers["two"].on("ticket/update")
+        async def two(event: Any, _: Delivery) -> None:
+            by_scope["two"].append(event.event_id)
+
+        # What one takes while it does not work waits for it, and not for whoever is there.
+        async with receivers["one"] as receiver:
+            await receiver._worker.stop()  # type: ignore[union-attr]
+            assert await post(receiver, signed(event_id="one-first")) == OK
+        async with receivers["two"] as there:
+            for n in range(10):
+                assert await post(there, signed(event_id=f"two-{n}")) == OK
+            async with receivers["one"] as here:
+                for n in range(10):
+                    assert await post(here, signed(event_id=f"one-{n}")) == OK
+                await here.idle()
+                await there.idle()
+        assert sorted(by_scope["one"]) == [*(f"one-{n}" for n in range(10)), "one-first"]
+        assert sorted(by_scope["two"]) == [f"two-{n}" for n in range(10)]
+
+    run(main())
+
+
 def test_a_store_shared_by_processes_is_asked_before_each_event() -> None:
     async def main() -> None:
         store, seen = MemoryDedupe(), Seen()

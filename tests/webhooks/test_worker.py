@@ -468,8 +468,8 @@ def test_idle_does_not_go_by_an_answer_that_was_older_than_the_event() -> None:
         asking = asyncio.Event()
 
         class Slow(MemoryInbox):
-            async def lease(self, limit: int, seconds: float) -> list[Job]:
-                jobs = await super().lease(limit, seconds)
+            async def lease(self, limit: int, seconds: float, scope: str = "") -> list[Job]:
+                jobs = await super().lease(limit, seconds, scope)
                 asking.set()
                 await asyncio.sleep(1)
                 return jobs
@@ -611,10 +611,10 @@ def test_what_waits_behind_another_is_not_asked_for_all_the_time() -> None:
         asked = 0
 
         class Counted(MemoryInbox):
-            async def lease(self, limit: int, seconds: float) -> list[Job]:
+            async def lease(self, limit: int, seconds: float, scope: str = "") -> list[Job]:
                 nonlocal asked
                 asked += 1
-                return await super().lease(limit, seconds)
+                return await super().lease(limit, seconds, scope)
 
         seen = Seen(failures=1)
         policy = WorkPolicy(first_wait=2000)
