@@ -415,6 +415,90 @@ def test_fastapi_shares_a_client_and_goes_on_with_the_applications_own_lifespan(
     run(main())
 
 
+@pytest.mark.parametrize("given", [(), (0,), (1,), (0, 1)])
+def test_receivers_of_one_fastapi_application_share_one_client(
+    given: tuple[int, ...], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Two clients would have a rate limit each."""
+    fastapi = pytest.importorskip("fastapi", reason=NO_FASTAPI)
+    from omnichat_async.integrations import fastapi as on_fastapi
+
+    made: list[OmnichatClient] = []
+
+    def make_client() -> OmnichatClient:
+        made.append(OmnichatClient("token", base_url="http://127.0.0.1:1/v1"))
+        return made[-1]
+
+    monkeypatch.setattr(on_fastapi, "OmnichatClient", make_client)
+
+    async def main() -> None:
+        app, receivers = fastapi.FastAPI(), [make(), make()]
+        client = make_client() if given else None
+        for n, receiver in enumerate(receivers):
+            one = client if n in given else None
+            on_fastapi.setup(app, receiver, f"/{n}", client=one)
+        async with app.router.lifespan_context(app):
+            assert [each.client for each in receivers] == [app.state.omnichat_client] * 2
+        assert len(made) == 1
+
+    run(main())
+
+
+def test_a_fastapi_application_that_is_started_again_has_another_client(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """As tests do: a TestClient for each."""
+    fastapi = pytest.importorskip("fastapi", reason=NO_FASTAPI)
+    from omnichat_async.integrations import fastapi as on_fastapi
+
+    monkeypatch.setenv("OMNICHAT_API_TOKEN", "token")
+
+    async def main() -> None:
+        found: list[Any] = []
+        app, receiver = fastapi.FastAPI(), make()
+        receiver.on_any(keep_client(found))
+        on_fastapi.setup(app, receiver)
+        for _ in range(2):
+            async with app.router.lifespan_context(app):
+                assert await post(receiver, signed()) == (200, b"ok")
+                await receiver.idle()
+                assert found[-1] is app.state.omnichat_client
+        assert found[0] is not found[1]
+        with pytest.raises(ConfigurationError, match="setup"):
+            on_fastapi.get_client(fastapi.Request({"type": "http", "app": app}))
+
+    run(main())
+
+
+def keep_client(found: list[Any]) -> Any:
+    async def handler(_: Any, delivery: Any) -> None:
+        found.append(delivery.client)
+
+    return handler
+
+
+def test_a_receiver_in_a_second_aiohttp_application_has_its_client() -> None:
+    """As tests do: an application for each, around the one receiver of the module."""
+
+    async def main() -> None:
+        found: list[Any] = []
+        receiver = make()
+        receiver.on_any(keep_client(found))
+        for _ in range(2):
+            app = web.Application()
+            client = OmnichatClient("token", base_url="http://127.0.0.1:1/v1")
+            app.cleanup_ctx.append(on_aiohttp.cleanup_ctx(client))
+            on_aiohttp.setup(app, receiver)
+            runner = web.AppRunner(app, access_log=None)
+            await runner.setup()
+            assert await post(receiver, signed()) == (200, b"ok")
+            await receiver.idle()
+            await runner.cleanup()
+            assert found[-1] is client
+
+    run(main())
+
+
 def test_without_a_shared_client_the_dependency_says_so() -> None:
     fastapi = pytest.importorskip("fastapi", reason=NO_FASTAPI)
     from omnichat_async.integrations import fastapi as on_fastapi
