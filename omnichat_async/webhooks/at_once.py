@@ -27,8 +27,9 @@ class AtOnce:
         self._bytes = 0
         self._running: set[asyncio.Task[Any]] = set()
 
-    async def run(self, work: Coroutine[Any, Any, int], records: list[Record]) -> int:
-        """What `work` returns, or after 10 s the number of records while it goes on.
+    async def run(self, work: Coroutine[Any, Any, int], records: list[Record], began: float) -> int:
+        """What `work` returns, or the number of records while it goes on, from 10 s after the
+        request `began`, in the loop's time.
 
         Raises WebhookRefused, with status 503 if too much is going on.
         """
@@ -40,7 +41,8 @@ class AtOnce:
         task = asyncio.create_task(work, name="webhooks: request")
         self._running.add(task)
         task.add_done_callback(lambda ended: self._ended(ended, size))
-        done, _ = await asyncio.wait({task}, timeout=_ANSWER_AFTER_S)
+        left = began + _ANSWER_AFTER_S - asyncio.get_running_loop().time()
+        done, _ = await asyncio.wait({task}, timeout=max(0.0, left))
         return task.result() if done else len(records)
 
     def _ended(self, task: asyncio.Task[Any], size: int) -> None:

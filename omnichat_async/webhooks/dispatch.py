@@ -163,17 +163,26 @@ class Handlers:
     @overload
     def on(self, what: type[E]) -> Decorator[E]: ...
     def on(self, what: str | type[WebhookEvent]) -> Any:
-        """Handle the events of a topic, or of a class. A topic nobody knows is warned of."""
+        """Handle the events of a topic, or of a class. A topic nobody knows is warned of.
+
+        Raises ConfigurationError for what is neither.
+        """
         if isinstance(what, str):
             if what not in TOPICS:
-                _log.warning("no documented topic has the name given to on()")
+                _log.warning("no documented topic is called %r", what)
             return self._add(("topic", what), lambda event: _topic_of(event) == what)
+        if not (isinstance(what, type) and issubclass(what, WebhookEvent)):
+            # Nothing would ever fit it, and every event would be done without its handler.
+            raise ConfigurationError(
+                'on() takes a topic or a class of events, as on("ticket/update") or'
+                f" on(InboundMessage); given: {_name(what)}"
+            )
         return self._add(("class", what), lambda event: isinstance(event, what))
 
     def on_message(self, *types: str) -> Decorator[InboundMessage]:
         """Handle WhatsApp messages of these types, as ``"text"``; without any, all."""
         return self._add(
-            ("message", *types),
+            ("message", *_names("on_message", types)),
             lambda event: (
                 isinstance(event, InboundMessage) and (not types or event.data.type in types)
             ),
@@ -182,7 +191,7 @@ class Handlers:
     def on_status(self, *statuses: str) -> Decorator[MessageStatus]:
         """Handle WhatsApp statuses, as ``"failed"``; without any, all."""
         return self._add(
-            ("status", *statuses),
+            ("status", *_names("on_status", statuses)),
             lambda event: (
                 isinstance(event, MessageStatus) and (not statuses or event.data.status in statuses)
             ),
@@ -191,7 +200,7 @@ class Handlers:
     def on_agent(self, *types: str) -> Decorator[AgentEvent]:
         """Handle events for an AI agent, as ``"message:new"``; without any, all."""
         return self._add(
-            ("agent", *types),
+            ("agent", *_names("on_agent", types)),
             lambda event: isinstance(event, AgentEvent) and (not types or event.data.type in types),
         )
 
@@ -254,6 +263,13 @@ class Handlers:
         threads, self._threads = self._threads, None
         if threads is not None:
             threads.shutdown(wait=False)
+
+
+def _names(decorator: str, given: tuple[Any, ...]) -> tuple[str, ...]:
+    """What was given, if it is names. A handler without parentheses would never be called."""
+    if not all(isinstance(each, str) for each in given):
+        raise ConfigurationError(f"{decorator}() takes names: write @receiver.{decorator}()")
+    return given
 
 
 def _topic_of(event: WebhookEvent) -> str | None:

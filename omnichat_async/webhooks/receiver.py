@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import hashlib
 import logging
@@ -26,7 +27,7 @@ from omnichat_async.webhooks.records import records_of
 from omnichat_async.webhooks.refusal import WebhookRefused
 from omnichat_async.webhooks.verify import Secret, SecretLike
 from omnichat_async.webhooks.watch import Answered, Watch
-from omnichat_async.webhooks.worker import NotNow, Worker, WorkPolicy
+from omnichat_async.webhooks.worker import NotNow, Outcome, Worker, WorkPolicy
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -216,16 +217,19 @@ class Receiver(Handlers):
         if self._inbox is not None and self._worker is None:
             raise ConfigurationError("start the receiver first: async with receiver: ...")
         started, genuine = time.monotonic(), False
+        began = asyncio.get_running_loop().time()
         status, events, new, reason = 200, 0, 0, None
+        answer: WebhookResponse | None = None
         try:
             if request.method == "GET":
-                return answer_handshake(request, self._token)
-            if request.method != "POST":
+                answer = answer_handshake(request, self._token)
+            elif request.method != "POST":
                 raise WebhookRefused("only GET and POST are answered", status=405)
-            async with self._intake.body_of(request) as body:
-                self._check_sender(request, body)
-                genuine = True
-                events, new = await self._take(request, body)
+            else:
+                async with self._intake.body_of(request) as body:
+                    self._check_sender(request, body)
+                    genuine = True
+                    events, new = await self._take(request, body, began)
         except WebhookRefused as refusal:
             status, reason = refusal.status, refusal.reason
             if genuine:
@@ -233,9 +237,9 @@ class Receiver(Handlers):
         seconds = time.monotonic() - started
         answered = Answered(status=status, seconds=seconds, events=events, new=new, reason=reason)
         self._watch.answered(answered, genuine=genuine)
-        return _response(status)
+        return answer or _response(status)
 
-    async def _take(self, request: WebhookRequest, body: bytes) -> tuple[int, int]:
+    async def _take(self, request: WebhookRequest, body: bytes, began: float) -> tuple[int, int]:
         """Read a genuine request and keep or handle it; the number of events and of new ones."""
         kind = (request.header("Content-Type") or "").partition(";")[0].strip().lower()
         if kind != "application/json":
@@ -249,19 +253,21 @@ class Receiver(Handlers):
         records = records_of(events, self._scope, self._limits.max_body)
         try:
             if self._bodies is None:
-                return len(events), await self._accept(events, records)
+                return len(events), await self._accept(events, records, began)
             known = digest(self._scope, "body", hashlib.sha256(body).hexdigest())
             async with self._bodies.hold(known, _DAY_S, patience=_PATIENCE_S) as claim:
                 if claim.state == "busy":
                     raise WebhookRefused("the same body is just being taken", status=503)
-                new = await self._accept(events, records) if claim.state == "new" else 0
+                new = 0
+                if claim.state == "new":
+                    new = await self._accept(events, records, began)
                 return len(events), new
         except DedupeUnavailable:
             raise WebhookRefused("the dedupe store does not answer", status=503) from None
 
-    async def _accept(self, events: list[WebhookEvent], records: list[Record]) -> int:
+    async def _accept(self, events: list[WebhookEvent], records: list[Record], began: float) -> int:
         if self.ack == "handled":
-            return await self._at_once.run(self._handle_all(events, records), records)
+            return await self._at_once.run(self._handle_all(events, records), records, began)
         return await self._keep(records)
 
     def _check_sender(self, request: WebhookRequest, body: bytes) -> None:
@@ -360,17 +366,41 @@ class Receiver(Handlers):
         rejected: WebhookRefused | None = None
         for event, record in zip(events, records, strict=True):
             try:
-                async with self._lanes.turn(record.lane):
-                    new += await self._once(event, record, 1) == "new"
-            except RejectWebhook as reject:
-                rejected = WebhookRefused("a handler rejected it", status=reject.status)
-            except DedupeUnavailable:
-                rejected = WebhookRefused("the dedupe store does not answer", status=503)
-            except HandlersFailed:
-                pass  # as it was logged
+                new += await self._handle_now(event, record)
+            except WebhookRefused as refusal:
+                rejected = refusal
         if rejected is not None:
             raise rejected
         return new
+
+    async def _handle_now(self, event: WebhookEvent, record: Record) -> bool:
+        """Handle an event in its turn, and tell what became of it; whether it was new.
+
+        Raises WebhookRefused if its request is to be refused.
+        """
+
+        def tell(state: str, error: str | None = None) -> None:
+            self._watch.tell(Outcome(name=event.name, attempt=1, state=state, error=error))
+
+        try:
+            async with self._lanes.turn(record.lane), asyncio.timeout(self._work.timeout):
+                state = await self._once(event, record, 1)
+        except RejectWebhook as reject:
+            tell("dead", type(reject).__name__)
+            raise WebhookRefused("a handler rejected it", status=reject.status) from None
+        except DedupeUnavailable:
+            tell("later")
+            raise WebhookRefused("the dedupe store does not answer", status=503) from None
+        except HandlersFailed as failed:  # as it was logged
+            tell("dead", failed.kind)
+        except TimeoutError as error:
+            _log.error("the handlers of %s took too long, and were cancelled", event.name)
+            tell("dead", type(error).__name__)
+        else:
+            if state == "new":  # if not, somebody else has it, and there was no attempt
+                tell("done")
+                return True
+        return False
 
 
 def _response(status: int) -> WebhookResponse:

@@ -73,8 +73,9 @@ class WorkPolicy:
 
 @attrs.frozen(kw_only=True)
 class Outcome:
-    """What became of one attempt: `done`, `retry`, `dead`, or `later` for one that was not made,
-    because another process has the event. `error` is the class of a failure."""
+    """What became of one attempt: `done`, `retry`, `dead` (the last one, as each is under
+    ``ack="handled"``), or `later` for one that was not made, because another process has the
+    event. `error` is the class of a failure."""
 
     name: str
     attempt: int

@@ -7,6 +7,7 @@ import threading
 from contextvars import ContextVar
 from typing import TYPE_CHECKING, Any
 
+import attrs
 import pytest
 
 from omnichat_async import ConfigurationError, OmnichatClient
@@ -25,6 +26,7 @@ from omnichat_async.webhooks import (
     MemoryDedupe,
     MemoryInbox,
     OmnichatSignature,
+    Outcome,
     Receiver,
     RejectWebhook,
     SqliteInbox,
@@ -33,9 +35,10 @@ from omnichat_async.webhooks import (
     WebhookRequest,
     WorkPolicy,
 )
+from omnichat_async.webhooks.topics import Ticket
 from tests.support.clock import run_virtual
 from tests.support.run import run
-from tests.webhooks.support import SECRET, TOKEN, Seen, make, post, signed, until
+from tests.webhooks.support import SECRET, TOKEN, Seen, chunked, make, post, signed, until
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -370,6 +373,110 @@ def test_one_failing_handler_keeps_no_other_from_its_turn_and_stop_ends() -> Non
         async with receiver:
             assert await post(receiver, signed()) == OK
         assert called == ["stops"]
+
+    run_virtual(main())
+
+
+@pytest.mark.parametrize("name", ["on", "on_message", "on_status", "on_agent"])
+def test_a_handler_that_would_never_be_called_is_refused(name: str) -> None:
+    """Its events would be answered, done, and gone."""
+
+    async def handler(event: Any, delivery: Delivery) -> None: ...
+
+    receiver = make()
+    with pytest.raises(ConfigurationError, match=rf"^{name}\(\) takes"):
+        getattr(receiver, name)(handler)
+
+
+@pytest.mark.parametrize("what", [Ticket, None, 3, ["ticket/update"]])
+def test_only_topics_and_classes_of_events_can_be_waited_for(
+    what: Any, caplog: pytest.LogCaptureFixture
+) -> None:
+    with pytest.raises(ConfigurationError, match="a topic or a class of events"):
+        make().on(what)
+    make().on("ticket/updated")
+    assert "no documented topic is called 'ticket/updated'" in caplog.text
+
+
+def test_hooks_hear_of_every_request_and_of_every_attempt() -> None:
+    """Under ``ack="handled"``, where nothing is tried again."""
+
+    async def main() -> None:
+        heard: list[Any] = []
+        receiver = make(ack="handled", hooks=(heard.append,), work=WorkPolicy(timeout=5))
+        hang = asyncio.Event().wait
+        fates: list[Any] = [None, ValueError(), RejectWebhook(503), hang, None]
+
+        @receiver.on_any
+        async def handler(event: Any, _: Delivery) -> None:
+            fate = fates.pop(0)
+            if isinstance(fate, Exception):
+                raise fate
+            if fate is not None:
+                await fate()
+
+        async with receiver:
+            assert (await receiver.handle(handshake_request(TOKEN))).status == 200
+            assert [each.status for each in heard] == [200]
+            assert receiver.health.answered == 0
+            for expected in (200, 200, 503, 200):
+                assert (await post(receiver, signed()))[0] == expected
+            for _ in range(2):
+                assert await post(receiver, signed(event_id="same")) == OK
+        outcomes = [each for each in heard if isinstance(each, Outcome)]
+        assert [(each.state, each.error) for each in outcomes] == [
+            ("done", None),
+            ("dead", "ValueError"),
+            ("dead", "RejectWebhook"),
+            ("dead", "TimeoutError"),
+            ("done", None),
+        ]
+        assert sum(not isinstance(each, Outcome) for each in heard) == 7
+
+    run_virtual(main())
+
+
+def test_handlers_that_all_hang_do_not_end_the_work_of_requests() -> None:
+    async def main() -> None:
+        seen = Seen()
+        policy = WorkPolicy(concurrency=2, timeout=60)
+        receiver = make(ack="handled", work=policy)
+
+        @receiver.on(InboundMessage)
+        async def stuck(_: Any, __: Delivery) -> None:
+            await asyncio.Event().wait()
+
+        receiver.on("ticket/update")(seen.handler)
+        async with receiver:
+            for sender in ("a", "b"):
+                message = whatsapp_message(id=sender, **{"from": sender})
+                assert await post(receiver, signed(whatsapp_body(message))) == OK
+            assert await post(receiver, signed()) == OK
+            assert seen.events == []
+            await asyncio.sleep(60)
+            assert len(seen.events) == 1
+
+    run_virtual(main())
+
+
+def test_a_slow_body_leaves_its_handlers_so_much_less_time() -> None:
+    """The sender waits for 15 s in all."""
+
+    async def main() -> None:
+        loop = asyncio.get_running_loop()
+        request = signed()
+        assert isinstance(request.body, bytes)
+        slow = chunked(request.body[:9], request.body[9:], pause=4)
+        receiver = make(ack="handled")
+
+        @receiver.on_any
+        async def long(_: Any, __: Delivery) -> None:
+            await asyncio.sleep(100)
+
+        async with receiver:
+            began = loop.time()
+            assert await post(receiver, attrs.evolve(request, body=slow)) == OK
+            assert 10 <= loop.time() - began < 10.1
 
     run_virtual(main())
 
