@@ -247,10 +247,10 @@ class Receiver(Handlers):
         headers = dict(reversed(request.headers))  # the first of a repeated one
         try:
             events = parse(body, headers, max_events=self._limits.max_events)
+            records = records_of(events, self._scope, self._limits.max_body)
         except WebhookRefused as refusal:
             await self._bury(body, refusal)
             raise
-        records = records_of(events, self._scope, self._limits.max_body)
         try:
             if self._bodies is None:
                 return len(events), await self._accept(events, records, began)

@@ -16,6 +16,7 @@ from omnichat_async.testing import (
     agent_event,
     event_data,
     handshake_request,
+    to_bytes,
     whatsapp_body,
     whatsapp_message,
     whatsapp_status,
@@ -584,6 +585,16 @@ def test_a_genuine_body_that_cannot_be_read_is_kept_for_a_person() -> None:
                 assert (await post(receiver, signed(b'{"a":')))[0] == 400
             (dead,) = await inbox.stored("dead")
             assert dead.record.body == b'{"a":'
+        wide = {"phone_number_id": "1", "padding": "x" * 9000}
+        large = whatsapp_body(*[whatsapp_message(id=str(n)) for n in range(50)], metadata=wide)
+        many = whatsapp_body(*[{"id": str(n)} for n in range(101)])
+        for body in (large, many):
+            inbox = MemoryInbox(clock=lambda: 0.0)
+            limits = Limits(max_body=20_000, max_events=100)
+            async with make(Seen(), inbox=inbox, limits=limits) as receiver:
+                assert (await post(receiver, signed(body)))[0] == 413
+                (dead,) = await inbox.stored("dead")
+                assert dead.record.body == to_bytes(body)
 
     run_virtual(main())
 
