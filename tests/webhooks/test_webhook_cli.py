@@ -75,6 +75,25 @@ def test_events_are_printed_as_lines_of_json(tmp_path: Path) -> None:
     assert rows[1]["headers"]["X-Omnichat-Topic"] == "ticket/update"
 
 
+def test_a_reader_that_stops_reading_keeps_no_request_waiting(tmp_path: Path) -> None:
+    """A pipe holds 64 KiB; with each line written by the loop, the next request was in vain."""
+    ticket = event_data("ticket/update", subject="x" * 10_000)
+    with serving("--inbox", str(tmp_path / "inbox.db")) as (url, process):
+        post(url, *[(ticket, "ticket/update")] * 40)
+        process.send_signal(signal.SIGINT)
+        assert process.wait(30) == 0  # nor does a stop wait for the reader
+
+    async def left() -> dict[str, int]:
+        inbox = SqliteInbox(tmp_path / "inbox.db")
+        counts = await inbox.counts()
+        await inbox.aclose()
+        return counts
+
+    counts = run(left())
+    assert counts["done"] + counts["open"] == 40
+    assert counts["open"] > 20
+
+
 def test_events_go_to_a_private_file_and_dead_ones_are_replayed(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
