@@ -39,13 +39,15 @@ class Record:
 @attrs.frozen(kw_only=True, repr=False)
 class Job:
     """An event on lease. `attempt` counts from 1. `problem` is the class of the error if the
-    inbox could not read it back; its record is then as it was kept."""
+    inbox could not read it back; its record is then as it was kept. `replays` is how often it was
+    put back in line after it was done."""
 
     id: int
     token: str
     attempt: int
     record: Record
     problem: str | None = None
+    replays: int = 0
 
 
 @attrs.frozen(kw_only=True, repr=False)

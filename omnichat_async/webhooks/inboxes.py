@@ -70,7 +70,14 @@ class TableInbox:
 
     def _job(self, token: str, row: tuple[Any, ...]) -> Job:
         record, problem = self._record(row)
-        return Job(id=row[0], token=token, attempt=row[8] + 1, record=record, problem=problem)
+        return Job(
+            id=row[0],
+            token=token,
+            attempt=row[8] + 1,
+            record=record,
+            problem=problem,
+            replays=row[9],
+        )
 
     def _record(self, row: tuple[Any, ...]) -> tuple[Record, str | None]:
         """The record, and what kept it from being read: one must not stop all the others."""

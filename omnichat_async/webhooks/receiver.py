@@ -324,15 +324,17 @@ class Receiver(Handlers):
             (event,) = parse(record.body, record.headers)
         except ValueError as error:  # kept by another version, or damaged
             raise HandlersFailed(type(error).__name__, final=True) from None
+        # What a dedupe store knows to be done may be wanted again all the same.
+        claim = digest(record.key, "replay", job.replays) if job.replays else record.key
         try:
-            if await self._once(event, record, job.attempt) == "busy":
+            if await self._once(event, record, job.attempt, claim) == "busy":
                 raise NotNow
         except DedupeUnavailable:
             raise NotNow from None
 
-    async def _once(self, event: WebhookEvent, record: Record, attempt: int) -> str:
-        """Handle an event if its claim is "new"; the state of the claim."""
-        async with self._claims.hold(record.key, _REMEMBER_S) as claim:
+    async def _once(self, event: WebhookEvent, record: Record, attempt: int, key: str) -> str:
+        """Handle an event if the claim on `key` is "new"; the state of the claim."""
+        async with self._claims.hold(key, _REMEMBER_S) as claim:
             if claim.state == "new":
                 await self._handle(event, record, attempt)
             return claim.state
@@ -384,7 +386,7 @@ class Receiver(Handlers):
 
         try:
             async with self._lanes.turn(record.lane), asyncio.timeout(self._work.timeout):
-                state = await self._once(event, record, 1)
+                state = await self._once(event, record, 1, record.key)
         except RejectWebhook as reject:
             tell("dead", type(reject).__name__)
             raise WebhookRefused("a handler rejected it", status=reject.status) from None

@@ -29,7 +29,7 @@ CREATE TABLE events (
     id INTEGER PRIMARY KEY, key TEXT NOT NULL UNIQUE, lane TEXT NOT NULL, name TEXT NOT NULL,
     headers TEXT NOT NULL, body BLOB NOT NULL, received REAL NOT NULL, state TEXT NOT NULL,
     due REAL, attempts INTEGER NOT NULL DEFAULT 0, token TEXT, error TEXT,
-    scope TEXT NOT NULL DEFAULT ''
+    scope TEXT NOT NULL DEFAULT '', replays INTEGER NOT NULL DEFAULT 0
 );
 CREATE INDEX open_lanes ON events (lane, id) WHERE state = 'open';
 CREATE INDEX heads ON events (due) WHERE state = 'open' AND due IS NOT NULL;
@@ -40,6 +40,7 @@ PRAGMA user_version = {FORMAT};
 """
 _FROM_1 = f"""
 ALTER TABLE events ADD COLUMN scope TEXT NOT NULL DEFAULT '';
+ALTER TABLE events ADD COLUMN replays INTEGER NOT NULL DEFAULT 0;
 CREATE INDEX scope_heads ON events (scope, due) WHERE state = 'open' AND due IS NOT NULL;
 PRAGMA user_version = {FORMAT};
 """
@@ -52,7 +53,7 @@ VALUES (:key, :lane, :name, :headers, :body, :received, :scope, :state, :error,
     ) THEN :now END)
 """
 _DUE = """
-SELECT id, key, lane, name, headers, body, received, scope, attempts FROM events
+SELECT id, key, lane, name, headers, body, received, scope, attempts, replays FROM events
 WHERE state = 'open' AND scope = ? AND due <= ? ORDER BY due, id LIMIT ?
 """
 _NEXT_HEAD = """
@@ -263,8 +264,8 @@ class Table:
     def replay(self, state: State, keys: list[str] | None) -> int:
         """Open events of a state again; each waits until its lane has come to it."""
         sql = (
-            "UPDATE events SET state = 'open', attempts = 0, token = NULL, due = NULL"
-            " WHERE state = ?"
+            "UPDATE events SET state = 'open', attempts = 0, token = NULL, due = NULL,"
+            " replays = replays + (state = 'done') WHERE state = ?"
         )
         with self._transaction():
             if keys is None:

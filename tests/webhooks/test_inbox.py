@@ -256,6 +256,7 @@ def test_an_inbox_of_format_1_is_taken_over(tmp_path: Path) -> None:
         with contextlib.closing(sqlite3.connect(path)) as database:
             database.executescript(
                 "DROP INDEX scope_heads; ALTER TABLE events DROP COLUMN scope;"
+                " ALTER TABLE events DROP COLUMN replays;"
                 " PRAGMA user_version = 1"
             )
         for _ in range(2):
