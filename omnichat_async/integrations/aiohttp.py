@@ -74,7 +74,9 @@ def handler(
                 peer=peer[0] if isinstance(peer, tuple) else None,
             )
         )
-        return web.Response(status=answer.status, body=answer.body, headers=answer.headers)
+        # aiohttp's own header has its version and Python's: whoever probes may do without.
+        headers = {**answer.headers, "Server": "aiohttp"}
+        return web.Response(status=answer.status, body=answer.body, headers=headers)
 
     return handle
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import io
+import re
 import socket
 import subprocess
 import sys
@@ -191,6 +192,7 @@ def test_every_way_in_gives_the_same_answers(door: Door) -> None:
                 assert (answer.status, answer.body) == (status, body), request.headers
                 assert answer.headers["content-type"] == "text/plain; charset=utf-8"
                 assert answer.headers["x-content-type-options"] == "nosniff"
+                assert re.search(r"\d", answer.headers.get("server", "")) is None  # no version
             await until(lambda: len(seen.events) == 5)
             raws = [event.raw for event in seen.events]
             assert sum(raw.get("customerName") == "王小明" for raw in raws) == 1
