@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 from typing import TYPE_CHECKING, Any
 
 from omnichat_async.webhooks.refusal import WebhookRefused
@@ -13,6 +14,8 @@ if TYPE_CHECKING:
     from omnichat_async.webhooks.inbox import Record
 
 __all__ = ["AtOnce"]
+
+_log = logging.getLogger("omnichat_async.webhooks")
 
 _ANSWER_AFTER_S = 10.0
 _EVENT_BYTES = 4096
@@ -57,12 +60,14 @@ class AtOnce:
             await asyncio.wait(self._running)
 
     async def stop(self, drain: float) -> None:
-        """Wait for what goes on, for so many seconds at most."""
+        """Wait for what goes on, for so many seconds at most. What is cut off is lost."""
         left = set(self._running)
         try:
             if left:
                 await asyncio.wait(left, timeout=drain)
         finally:
+            if lost := sum(not task.done() for task in left):
+                _log.error("the handlers of %d requests were cut off: their events are lost", lost)
             for task in left:
                 task.cancel()
             await asyncio.gather(*left, return_exceptions=True)

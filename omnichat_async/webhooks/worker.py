@@ -163,7 +163,8 @@ class Worker:
             for job in cut_off:
                 await self._note(self._inbox.release(job))
             if cut_off:
-                _log.warning("%d events were cut off, and will be tried again", len(cut_off))
+                then = "" if finish else ", and will be tried again"  # or they end with the memory
+                _log.warning("%d events were cut off%s", len(cut_off), then)
 
     # ---- taking --------------------------------------------------------------------------------
 

@@ -462,6 +462,34 @@ def test_idle_is_when_the_handlers_are_through(ack: Any) -> None:
     run_virtual(main())
 
 
+@pytest.mark.parametrize(
+    ("ack", "said"),
+    [
+        ("stored", ["1 events were cut off, and will be tried again"]),
+        ("queued", ["1 events were cut off", "2 events that waited in memory are lost"]),
+        ("handled", ["the handlers of 2 requests were cut off: their events are lost"]),
+    ],
+)
+def test_a_stop_says_what_becomes_of_what_it_cut_off(
+    ack: Any, said: list[str], caplog: pytest.LogCaptureFixture
+) -> None:
+    async def main() -> None:
+        inbox = MemoryInbox(clock=loop_time) if ack == "stored" else None
+        receiver = make(ack=ack, inbox=inbox)
+
+        @receiver.on_any
+        async def forever(_: WebhookEvent, __: Delivery) -> None:
+            await asyncio.Event().wait()
+
+        async with receiver:
+            for _ in range(2):
+                assert await post(receiver, signed()) == OK
+            await asyncio.sleep(1)  # for the first of them to begin
+
+    run_virtual(main())
+    assert [record.getMessage() for record in caplog.records] == said
+
+
 def test_idle_does_not_go_by_an_answer_that_was_older_than_the_event() -> None:
     async def main() -> None:
         seen = Seen()
