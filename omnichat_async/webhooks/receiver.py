@@ -144,6 +144,7 @@ class Receiver(Handlers):
             raise ConfigurationError("the receiver runs already")
         if not self._auth.ready:
             _log.warning("pairing: handshakes are answered, events refused until there is a secret")
+        self._lanes = Lanes(self._work.concurrency)  # its locks belong to the loop of now
         if self._inbox is None:
             return
         try:

@@ -17,25 +17,27 @@ import attrs
 import pytest
 
 from omnichat_async import ConfigurationError
-from omnichat_async.testing import whatsapp_body, whatsapp_message
+from omnichat_async.testing import event_data, whatsapp_body, whatsapp_message
 from omnichat_async.webhooks import (
     InboundMessage,
     Limits,
     MemoryInbox,
+    OmnichatSignature,
+    Receiver,
     SqliteInbox,
     WorkPolicy,
 )
 from tests.support.clock import run_virtual
 from tests.support.exports import ROOT
 from tests.support.run import run
-from tests.webhooks.support import Seen, make, post, signed, until
+from tests.webhooks.support import SECRET, Seen, make, post, signed, until
 from tests.webhooks.test_inbox import record
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
-    from omnichat_async.webhooks import Delivery, Receiver, WebhookEvent
+    from omnichat_async.webhooks import Delivery, WebhookEvent
     from omnichat_async.webhooks.inbox import Job
 
 OK = (200, b"ok")
@@ -542,6 +544,33 @@ def test_a_receiver_may_be_started_again(tmp_path: Path) -> None:
                 await until(lambda: len(seen.events) == count)  # noqa: B023
 
     run(main())
+
+
+@pytest.mark.parametrize("ack", ["queued", "handled"])
+def test_a_receiver_may_be_started_again_in_another_loop(ack: Any) -> None:
+    """As tests do, and each time with more events than are handled at once."""
+    seen = Seen()
+    receiver = Receiver(OmnichatSignature(SECRET), ack=ack)  # with no clock of a loop
+
+    @receiver.on_any
+    async def slow(event: WebhookEvent, delivery: Delivery) -> None:
+        await asyncio.sleep(0.001)
+        await seen(event, delivery)
+
+    async def main() -> None:
+        async with receiver:
+            posting = [
+                post(
+                    receiver, signed(event_data("ticket/update", ticketId=n), topic="ticket/update")
+                )
+                for n in range(60)
+            ]
+            assert await asyncio.gather(*posting) == [OK] * 60
+            await receiver.idle()
+
+    for _ in range(2):
+        run(main())
+    assert len(seen.events) == 120
 
 
 def test_two_workers_of_one_inbox_share_its_events_and_keep_their_order(tmp_path: Path) -> None:
