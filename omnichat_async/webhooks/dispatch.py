@@ -60,10 +60,13 @@ class StopDispatch(Exception):  # noqa: N818 - a signal, not an error
 class RejectWebhook(Exception):  # noqa: N818 - a signal, not an error
     """Raised by a handler under ``ack="handled"``: answer with `status` instead of 200.
 
-    Omnichat counts it as a failed delivery, and is not known to deliver again.
+    Omnichat counts it as a failed delivery, and is not known to deliver again. Raises ValueError
+    for a status that is not from 400 to 599.
     """
 
     def __init__(self, status: int = 503) -> None:
+        if status not in range(400, 600):
+            raise ValueError(f"status must be from 400 to 599; given: {status}")
         super().__init__(status)
         self.status = status
 
@@ -231,16 +234,18 @@ class Handlers:
                 await self._call(entry.handler, event, delivery)
             except StopDispatch:
                 break
-            except asyncio.CancelledError as error:
-                if _is_cancelled():
-                    raise
-                # Not this event was cancelled, but something that its handler awaited.
-                _log_failure(entry, event, error)
-                errors.append(HandlersFailed("CancelledError"))
             except Exception as error:  # noqa: BLE001 - whatever a handler raises is its own affair
                 if not isinstance(error, RejectWebhook):
                     _log_failure(entry, event, error)
                 errors.append(error)
+            except (KeyboardInterrupt, SystemExit, GeneratorExit):
+                raise
+            except BaseException as error:  # as the outcomes of pytest are
+                if isinstance(error, asyncio.CancelledError) and _is_cancelled():
+                    raise
+                # Or not this event was cancelled, but something that its handler awaited.
+                _log_failure(entry, event, error)
+                errors.append(HandlersFailed(type(error).__name__))
         return errors
 
     async def _call(

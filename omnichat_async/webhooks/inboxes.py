@@ -212,6 +212,8 @@ class SqliteInbox(TableInbox):
         super().__init__(max_open=max_open, keep=0, retention=retention, clock=clock)
         if (encrypt is None) is not (decrypt is None):
             raise ValueError("encrypt and decrypt go together: give both or none")
+        if os.fspath(path) == ":memory:":  # SQLite's word for no file
+            raise ConfigurationError("an inbox in memory is lost with its process: MemoryInbox()")
         self._path = Path(path)
         self._encrypt, self._decrypt = encrypt, decrypt
         self._thread: ThreadPoolExecutor | None = None

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import hashlib
+import inspect
 import logging
 import time
 from datetime import UTC, datetime
@@ -113,6 +114,8 @@ class Receiver(Handlers):
             raise ConfigurationError('ack="stored" and an inbox go together: give both or none')
         if replay_guard not in {None, "body"}:
             raise ConfigurationError('replay_guard must be None or "body"')
+        if any(map(inspect.iscoroutinefunction, (on_error, *hooks))):
+            raise ConfigurationError("on_error and hooks are called and not awaited: no async ones")
         self.client = client
         self._auth = auth
         self._token = None if verify_token is None else Secret(verify_token)

@@ -718,6 +718,38 @@ def test_claims_end_and_are_bounded() -> None:
     run_virtual(main())
 
 
+async def never_awaited(*_: Any) -> None: ...
+
+
+@pytest.mark.parametrize("ack", ["queued", "handled"])
+def test_whatever_a_handler_raises_is_its_own_affair(
+    ack: Any, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Also what is no Exception, as the outcomes of pytest are."""
+
+    class Outcome(BaseException):
+        pass
+
+    async def main() -> None:
+        seen = Seen()
+        receiver = make(ack=ack)
+
+        @receiver.on_any
+        async def fails(_: Any, delivery: Delivery) -> None:
+            if delivery.attempt == 1:
+                raise Outcome("85290000001")
+
+        receiver.on_any(seen.handler)
+        async with receiver:
+            assert await post(receiver, signed()) == OK
+            await asyncio.sleep(10)
+        assert [each.attempt for each in seen.deliveries] == ([1] if ack == "handled" else [1, 2])
+
+    run_virtual(main())
+    assert "Outcome at test_receiver.py" in caplog.text
+    assert "85290000001" not in caplog.text
+
+
 def test_what_cannot_work_is_said_at_once() -> None:
     auth = OmnichatSignature(SECRET)
     wrong: tuple[dict[str, Any], ...] = (
@@ -725,12 +757,23 @@ def test_what_cannot_work_is_said_at_once() -> None:
         {"ack": "queued", "inbox": MemoryInbox()},
         {"ack": "whenever"},
         {"verify_token": ""},
+        {"on_error": never_awaited},
+        {"hooks": (print, never_awaited)},
     )
     for options in wrong:
         with pytest.raises(ConfigurationError):
             Receiver(auth, **options)
     with pytest.raises(ValueError, match="max_body"):
         Limits(max_body=0)
+    with pytest.raises(ConfigurationError, match="MemoryInbox"):
+        SqliteInbox(":memory:")
+    for status in (200, 202, 399, 600, None, "503"):
+        with pytest.raises(ValueError, match="from 400 to 599"):
+            RejectWebhook(status)  # type: ignore[arg-type]
+    no_bytes: tuple[Any, ...] = ("{}", None, {})
+    for body in no_bytes:
+        with pytest.raises(TypeError, match="raw bytes"):
+            WebhookRequest(method="POST", body=body)
 
     async def main() -> None:
         with pytest.raises(ConfigurationError, match="start the receiver"):
