@@ -385,6 +385,23 @@ def test_a_client_of_yours_stays_yours(running: RedisServer, text: bool) -> None
     run(main())
 
 
+def test_more_claims_at_once_than_a_client_has_connections(running: RedisServer) -> None:
+    """redis-py refuses one too many as if the server were down, and claims nothing then."""
+    from redis.asyncio import Redis
+
+    from omnichat_async.integrations.redis import RedisDedupe
+
+    async def main() -> None:
+        async with Redis.from_url(running.url, max_connections=32) as client:
+            store = RedisDedupe(client, timeout=60)
+            claims = await asyncio.gather(*(store.claim(str(n), 60) for n in range(400)))
+            assert [claim.state for claim in claims] == ["new"] * 400
+            await client.flushall()
+
+    for _ in range(2):  # each in a loop of its own
+        run(main())
+
+
 def test_a_url_that_is_none_is_refused_without_its_password() -> None:
     pytest.importorskip("redis", reason=NO_CLIENT)
     from omnichat_async.integrations.redis import RedisDedupe
