@@ -8,7 +8,7 @@ import logging
 from concurrent.futures import ThreadPoolExecutor
 from contextvars import copy_context
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal, TypeAlias, TypeVar, overload
+from typing import TYPE_CHECKING, Any, Literal, Protocol, TypeAlias, TypeVar, overload
 
 import attrs
 
@@ -26,7 +26,7 @@ from omnichat_async.webhooks.topics import TOPICS
 from omnichat_async.webhooks.whatsapp import UnknownContent
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable
+    from collections.abc import Awaitable, Callable, Coroutine
     from datetime import datetime
 
     from omnichat_async.client import OmnichatClient
@@ -47,8 +47,23 @@ __all__ = ["Delivery", "Handlers", "HandlersFailed", "RejectWebhook", "StopDispa
 
 E = TypeVar("E", bound=WebhookEvent)
 H = TypeVar("H", bound="Callable[[Any, Delivery], Any]")
+A = TypeVar("A", bound="Callable[[WebhookEvent, Delivery], Awaitable[None] | None]")
+AsyncHandler: TypeAlias = "Callable[[E, Delivery], Coroutine[Any, Any, None]]"
 Handler: TypeAlias = "Callable[[E, Delivery], Awaitable[None] | None]"
-Decorator: TypeAlias = "Callable[[Handler[E]], Handler[E]]"
+
+
+class Decorator(Protocol[E]):
+    """Takes a handler of such events, and gives it back as what it is, for tests to call."""
+
+    @overload
+    def __call__(self, handler: AsyncHandler[E], /) -> AsyncHandler[E]: ...
+    @overload
+    def __call__(
+        self, handler: Callable[[E, Delivery], None], /
+    ) -> Callable[[E, Delivery], None]: ...
+    @overload
+    def __call__(self, handler: Handler[E], /) -> Handler[E]: ...
+
 
 _log = logging.getLogger("omnichat_async.webhooks")
 
@@ -207,11 +222,11 @@ class Handlers:
             lambda event: isinstance(event, AgentEvent) and (not types or event.data.type in types),
         )
 
-    def on_unknown(self, handler: Handler[WebhookEvent]) -> Handler[WebhookEvent]:
+    def on_unknown(self, handler: A) -> A:
         """Handle what this version has no class for: topics, types of messages, odd items."""
         return self._add(("unknown",), _is_unknown)(handler)
 
-    def on_any(self, handler: Handler[WebhookEvent]) -> Handler[WebhookEvent]:
+    def on_any(self, handler: A) -> A:
         """Handle every event."""
         return self._add(("any",), lambda _: True)(handler)
 

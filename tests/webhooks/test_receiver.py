@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import threading
 from contextvars import ContextVar
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 import attrs
@@ -22,10 +23,12 @@ from omnichat_async.testing import (
     whatsapp_status,
 )
 from omnichat_async.webhooks import (
+    Delivery,
     InboundMessage,
     Limits,
     MemoryDedupe,
     MemoryInbox,
+    OmnichatEvent,
     OmnichatSignature,
     Outcome,
     Receiver,
@@ -35,6 +38,7 @@ from omnichat_async.webhooks import (
     UnknownEvent,
     WebhookRequest,
     WorkPolicy,
+    parse_event,
 )
 from omnichat_async.webhooks.topics import Ticket
 from tests.support.clock import run_virtual
@@ -44,7 +48,7 @@ from tests.webhooks.support import SECRET, TOKEN, Seen, chunked, make, post, sig
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from omnichat_async.webhooks import Delivery, WebhookEvent
+    from omnichat_async.webhooks import WebhookEvent
 
 OK = (200, b"ok")
 
@@ -374,6 +378,35 @@ def test_one_failing_handler_keeps_no_other_from_its_turn_and_stop_ends() -> Non
         async with receiver:
             assert await post(receiver, signed()) == OK
         assert called == ["stops"]
+
+    run_virtual(main())
+
+
+def test_a_handler_can_be_called_by_a_test_as_what_it_is() -> None:
+    """Type checkers see to it: here they would complain of what is awaited."""
+
+    async def main() -> None:
+        receiver, called = make(), list[str]()
+
+        @receiver.on("ticket/update")
+        async def on_ticket(event: OmnichatEvent[Ticket], _: Delivery) -> None:
+            called.append(f"{event.topic} {event.data.status}")
+
+        @receiver.on_any
+        async def on_any(event: WebhookEvent, _: Delivery) -> None:
+            called.append(event.name)
+
+        @receiver.on(OmnichatEvent)
+        def on_class(event: WebhookEvent, _: Delivery) -> None:
+            called.append(event.name)
+
+        (event,) = parse_event(to_bytes({"status": "Open"}), {"X-Omnichat-Topic": "ticket/update"})
+        assert isinstance(event, OmnichatEvent)
+        delivery = Delivery(key="k", attempt=1, received_at=datetime.now(UTC))
+        await on_ticket(event, delivery)
+        await on_any(event, delivery)
+        on_class(event, delivery)
+        assert called == ["ticket/update Open", "ticket/update", "ticket/update"]
 
     run_virtual(main())
 
