@@ -67,7 +67,8 @@ async def _stream(request: Request) -> AsyncIterator[bytes]:
 def router(receiver: Receiver, path: str = "/webhooks") -> APIRouter:
     """A router that serves `receiver` at `path`, for ``app.include_router``.
 
-    Starting the receiver is left to ``lifespan``; ``setup`` does both.
+    Starting the receiver is left to ``lifespan``, or to ``async with receiver`` in one of yours,
+    which needs no client; ``setup`` does both.
     """
     made = APIRouter()
     made.add_route(path, endpoint(receiver), methods=_METHODS, include_in_schema=False)

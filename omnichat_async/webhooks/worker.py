@@ -230,6 +230,8 @@ class Worker:
             await self._write(job.id, lambda held: self._inbox.release(held, pause))
             return Outcome(name=name, attempt=attempt, state="later")
         except Exception as error:  # noqa: BLE001 - whatever a handler raises is its own affair
+            if isinstance(error, TimeoutError):
+                _log.error("the handlers of %s took too long, and were cancelled", name)
             failed = error if isinstance(error, HandlersFailed) else _unexpected(error)
             state = await self._failed(job, failed)
             return Outcome(name=name, attempt=attempt, state=state, error=failed.kind)

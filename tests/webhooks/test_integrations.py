@@ -10,6 +10,7 @@ import socket
 import subprocess
 import sys
 from contextlib import AbstractAsyncContextManager
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeAlias
 from urllib.parse import urlsplit
 
@@ -413,6 +414,33 @@ def test_fastapi_shares_a_client_and_goes_on_with_the_applications_own_lifespan(
             schema = await ask(WebhookRequest.to("/openapi.json", "GET"))
             assert b"/webhooks" not in schema.body
         assert order == ["up", "down"]
+
+    run(main())
+
+
+def test_a_fastapi_application_that_only_receives_needs_no_token(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    fastapi = pytest.importorskip("fastapi", reason=NO_FASTAPI)
+    monkeypatch.delenv("OMNICHAT_API_TOKEN", raising=False)
+    page = (Path(__file__).parents[2] / "docs" / "pages" / "webhooks.md").read_text("utf-8")
+    (code,) = (
+        each
+        for each in re.findall(r"^```python\n(.*?)^```$", page, re.DOTALL | re.MULTILINE)
+        if "include_router" in each
+    )
+
+    async def main() -> None:
+        seen = Seen()
+        names = {"receiver": make(seen), "FastAPI": fastapi.FastAPI, "contextlib": contextlib}
+        exec(code, names)
+        request = signed()
+        headers = [pair for pair in request.headers if pair[0] != "content-length"]
+        async with serving(names["app"]) as url, aiohttp.ClientSession() as session:
+            posting = session.post(f"{url}/webhooks", data=request.body, headers=headers)
+            async with posting as answer:
+                assert answer.status == 200
+            await until(lambda: seen.events)
 
     run(main())
 

@@ -54,7 +54,9 @@ def from_each(*senders: str) -> Any:
 # ---- handlers ----------------------------------------------------------------------------------
 
 
-def test_a_handler_that_hangs_is_cut_off_and_tried_again() -> None:
+def test_a_handler_that_hangs_is_cut_off_and_tried_again(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
     async def main() -> None:
         seen = Seen()
         receiver = make(work=WorkPolicy(timeout=30))
@@ -71,6 +73,7 @@ def test_a_handler_that_hangs_is_cut_off_and_tried_again() -> None:
         assert [each.attempt for each in seen.deliveries] == [2]
 
     run_virtual(main())
+    assert caplog.messages == ["the handlers of ticket/update took too long, and were cancelled"]
 
 
 def test_handlers_that_all_hang_do_not_end_the_work() -> None:
