@@ -95,6 +95,10 @@ class _Lines:
     """Writes an event as a line of JSON; it is on disk when ``write`` returns."""
 
     def __init__(self, path: Path | None) -> None:
+        if path is not None and path.is_fifo():  # a half line could not be taken back there
+            raise InvalidRequest(
+                "--out", "must be a file: without it, lines go to stdout", "a pipe"
+            )
         flags = os.O_WRONLY | os.O_CREAT | os.O_APPEND
         # The file holds personal data, as the inbox does.
         self._file = None if path is None else os.open(path, flags, 0o600)

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from omnichat_async.errors import InvalidRequest
 from omnichat_async.testing import FakeOmnichat, event_data, whatsapp_body, whatsapp_message
 from omnichat_async.webhooks import SqliteInbox
 from tests.support.run import run
@@ -154,3 +155,6 @@ def test_what_is_missing_is_said(tmp_path: Path, capsys: pytest.CaptureFixture[s
     code, _, stderr = in_process(capsys, "webhook", "replay", "--inbox", str(tmp_path / "none.db"))
     assert (code, "there is no inbox" in stderr) == (2, True)
     assert not (tmp_path / "none.db").exists()
+    os.mkfifo(tmp_path / "pipe")
+    with pytest.raises(InvalidRequest, match="must be a file"):
+        _Lines(tmp_path / "pipe")
