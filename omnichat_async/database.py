@@ -55,13 +55,15 @@ def open_database(
     version: int,
     check: Callable[[Header], None],
     busy_s: float,
+    upgrade: Iterable[str] | None = None,
     private: bool = False,
     any_thread: bool = False,
 ) -> sqlite3.Connection:
     """A connection in which every commit is durable. Transactions are begun by whoever uses it.
 
-    `check` raises for a file that is not to be touched. In an empty one, and in one of an older
-    `version`, the statements of `schema` are executed in one transaction; they set the header.
+    `check` raises for a file that is not to be touched. In an empty one the statements of `schema`
+    are executed in one transaction, and in one of an older `version` those of `upgrade`, or of
+    `schema` again where there are none; they set the header.
     `busy_s` is how long another process may hold the file, in seconds. A `private` file is made so
     that only its owner may read it. `any_thread` is for a connection that one thread after the
     other uses. Raises sqlite3.Error, and OSError where a private file cannot be made.
@@ -85,7 +87,7 @@ def open_database(
                 found = _header(database)  # another process may have made it meanwhile
                 check(found)
                 if found.is_behind(version):
-                    for statement in schema:
+                    for statement in upgrade if upgrade and found.tables else schema:
                         database.execute(statement)
     except BaseException:
         database.close()

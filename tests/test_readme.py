@@ -116,7 +116,7 @@ SNIPPETS = [
     for code in blocks("python", page.read_text(encoding="utf-8"))
 ]
 
-GIVEN = {"client", "after", "before"}
+GIVEN = {"client", "receiver", "after", "before"}
 GIVEN |= {"body", "headers", "url", "secret", "token", "signature_secret", "verify_token"}
 
 

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import json
 import os
 import sys
+import threading
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -93,18 +95,27 @@ class _Lines:
     """Writes an event as a line of JSON; it is on disk when ``write`` returns."""
 
     def __init__(self, path: Path | None) -> None:
+        if path is not None and path.is_fifo():  # a half line could not be taken back there
+            raise InvalidRequest(
+                "--out", "must be a file: without it, lines go to stdout", "a pipe"
+            )
         flags = os.O_WRONLY | os.O_CREAT | os.O_APPEND
         # The file holds personal data, as the inbox does.
         self._file = None if path is None else os.open(path, flags, 0o600)
+        self._turn = asyncio.Lock()
 
     async def write(self, event: WebhookEvent, delivery: Delivery) -> None:
         line = json.dumps(_row(event, delivery), ensure_ascii=False, separators=(",", ":")) + "\n"
-        if self._file is None:
-            sys.stdout.write(line)
-            sys.stdout.flush()
-            return
-        self._append(self._file, line.encode())
-        await asyncio.to_thread(os.fsync, self._file)
+        # In threads: requests must be answered, however long a disk or a reader takes.
+        async with self._turn:
+            if self._file is None:
+                await _printed(line.encode())
+            else:
+                await asyncio.to_thread(self._keep, self._file, line.encode())
+
+    def _keep(self, file: int, line: bytes) -> None:
+        self._append(file, line)
+        os.fsync(file)
 
     def _append(self, file: int, line: bytes) -> None:
         """Write the whole line, or nothing if the disk has no room for it."""
@@ -119,6 +130,33 @@ class _Lines:
     def close(self) -> None:
         if self._file is not None:
             os.close(self._file)
+
+
+async def _printed(line: bytes) -> None:
+    """Write to stdout, in a thread that a stop does not wait for: its reader may never read on."""
+    loop = asyncio.get_running_loop()
+    done: asyncio.Future[None] = loop.create_future()
+
+    def settle(error: OSError | None) -> None:
+        if done.done():
+            return
+        if error is None:
+            done.set_result(None)
+        else:
+            done.set_exception(error)
+
+    def run() -> None:
+        left, error = line, None
+        try:
+            while left:  # past Python's buffer, whose lock would be held at the end
+                left = left[os.write(sys.stdout.fileno(), left) :]
+        except OSError as failed:
+            error = failed
+        with contextlib.suppress(RuntimeError):  # the loop has ended, and nobody waits
+            loop.call_soon_threadsafe(settle, error)
+
+    threading.Thread(target=run, name="omnichat-lines", daemon=True).start()
+    await done
 
 
 def _row(event: WebhookEvent, delivery: Delivery) -> dict[str, Any]:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from aiohttp import web
 
 from omnichat_async.client import OmnichatClient
+from omnichat_async.integrations.lending import lent
 from omnichat_async.webhooks import WebhookRequest
 
 if TYPE_CHECKING:
@@ -43,15 +44,14 @@ def setup(
 ) -> None:
     """Serve `receiver` at `path`, and start and stop it with the application.
 
-    If the application has a client under CLIENT and the receiver has none, handlers get that
-    one. `name` is the route's.
+    If the application has a client under CLIENT by then and the receiver has none, handlers get
+    that one: append ``cleanup_ctx()`` first. `name` is the route's.
     """
 
     async def context(app: web.Application) -> AsyncIterator[None]:
-        if receiver.client is None:
-            receiver.client = app.get(CLIENT)
-        async with receiver:
-            yield
+        with lent(receiver, app.get(CLIENT)):
+            async with receiver:
+                yield
 
     app.cleanup_ctx.append(context)
     app.router.add_route("*", path, handler(receiver), name=name)
@@ -74,7 +74,9 @@ def handler(
                 peer=peer[0] if isinstance(peer, tuple) else None,
             )
         )
-        return web.Response(status=answer.status, body=answer.body, headers=answer.headers)
+        # aiohttp's own header has its version and Python's: whoever probes may do without.
+        headers = {**answer.headers, "Server": "aiohttp"}
+        return web.Response(status=answer.status, body=answer.body, headers=headers)
 
     return handle
 

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 from omnichat_async.client import OmnichatClient
 from omnichat_async.errors import ConfigurationError
+from omnichat_async.integrations.lending import lent
 from omnichat_async.webhooks import WebhookRequest
 
 try:
@@ -66,7 +67,8 @@ async def _stream(request: Request) -> AsyncIterator[bytes]:
 def router(receiver: Receiver, path: str = "/webhooks") -> APIRouter:
     """A router that serves `receiver` at `path`, for ``app.include_router``.
 
-    Starting the receiver is left to ``lifespan``; ``setup`` does both.
+    Starting the receiver is left to ``lifespan``, or to ``async with receiver`` in one of yours,
+    which needs no client; ``setup`` does both.
     """
     made = APIRouter()
     made.add_route(path, endpoint(receiver), methods=_METHODS, include_in_schema=False)
@@ -81,22 +83,40 @@ def lifespan(
     """A lifespan that runs receivers and the shared client, and inside them one of yours.
 
     `client` is the client to share; without it one is made from the environment at the start.
-    Receivers without a client get it too. `inner` is your own lifespan; what it yields is
-    yielded. Raises ConfigurationError as OmnichatClient does.
+    Receivers without a client get it too. Of several lifespans of one application, those without
+    a client share that of the others. `inner` is your own lifespan; what it yields is yielded.
+    Raises ConfigurationError as OmnichatClient does.
     """
 
     @contextlib.asynccontextmanager
     async def context(app: Any) -> AsyncIterator[Any]:
         async with contextlib.AsyncExitStack() as stack:
-            shared = await stack.enter_async_context(client or OmnichatClient())
-            app.state.omnichat_client = shared
+            shared = await stack.enter_async_context(_sharing(app, client))
             for receiver in receivers:
-                if receiver.client is None:
-                    receiver.client = shared
+                stack.enter_context(lent(receiver, shared))
                 await stack.enter_async_context(receiver)
             yield await stack.enter_async_context(inner(app)) if inner else None
 
     return context
+
+
+@contextlib.asynccontextmanager
+async def _sharing(app: Any, client: OmnichatClient | None) -> AsyncIterator[OmnichatClient]:
+    """The client that runs already, or else one that runs for as long as this does.
+
+    Two clients would have a rate limit each, and go over that of the account together.
+    """
+    client = client or getattr(app.state, "omnichat_given", None)
+    running = getattr(app.state, "omnichat_client", None)
+    if running is not None and client in (None, running):
+        yield running
+        return
+    async with client or OmnichatClient() as shared:
+        app.state.omnichat_client = shared
+        try:
+            yield shared
+        finally:
+            app.state.omnichat_client = running
 
 
 def setup(
@@ -108,8 +128,11 @@ def setup(
 ) -> None:
     """Serve `receiver` at `path`, and run it and the shared client with the application.
 
-    The lifespan that the application has goes on inside. `client` is as for ``lifespan``.
+    The lifespan that the application has goes on inside. `client` is as for ``lifespan``: one
+    that is given with any of several receivers is for all of them that are given none.
     """
+    if client is not None:
+        app.state.omnichat_given = client
     app.include_router(router(receiver, path))
     inner = app.router.lifespan_context
     app.router.lifespan_context = lifespan(receiver, client=client, inner=inner)

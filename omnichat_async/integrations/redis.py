@@ -22,13 +22,16 @@ except ImportError:
     raise ImportError("this needs the extra redis: pip install 'omnichat_async[redis]'") from None
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable
+    from collections.abc import Awaitable, Callable
 
 __all__ = ["RedisDedupe"]
 
 T = TypeVar("T")
 
 _DONE = "1"
+_AT_ONCE = 32
+"""Commands at once, each on a connection of its own: a client has only so many, and what is one
+too many fails as if the server were down."""
 
 # Only the claim's own token is replaced. A claim that has ended, and that nobody else has, counts:
 # its event was handled all the same.
@@ -51,7 +54,8 @@ class RedisDedupe:
     """A dedupe store in Redis, shared by all receivers that use the same server and `prefix`.
 
     `redis` is a URL (``redis://``, ``rediss://``, ``unix://``), or a ``redis.asyncio`` client,
-    which stays yours to close. No command takes longer than `timeout` seconds. If Redis does not
+    which stays yours to close and should allow 32 connections or more. No command takes longer
+    than `timeout` seconds, nor waits longer for its turn. If Redis does not
     answer, events are handled without a claim, so one that comes twice may be handled twice; with
     `fail_closed` they wait until it does, and with ``ack="handled"`` are refused with status 503.
     Raises ConfigurationError for a URL that is none.
@@ -74,11 +78,12 @@ class RedisDedupe:
         self._prefix = prefix
         self._fail_closed = fail_closed
         self._timeout = timeout
+        self._free: tuple[asyncio.AbstractEventLoop, asyncio.Semaphore] | None = None
 
     async def claim(self, key: str, lease: float) -> Claim:
         token = uuid.uuid4().hex
         try:
-            state = await self._in_time(self._claim(self._name(key), token, lease))
+            state = await self._in_time(lambda: self._claim(self._name(key), token, lease))
         except (RedisError, OSError) as error:  # a timeout is an OSError
             if self._fail_closed:
                 raise DedupeUnavailable("Redis does not answer") from error
@@ -112,11 +117,23 @@ class RedisDedupe:
             await self._redis.aclose()
 
     async def _run(self, script: str, key: str, *values: str | int) -> None:
-        await self._in_time(self._redis.eval(script, 1, self._name(key), *values))
+        await self._in_time(lambda: self._redis.eval(script, 1, self._name(key), *values))
 
-    async def _in_time(self, asking: Awaitable[T]) -> T:
+    async def _in_time(self, ask: Callable[[], Awaitable[T]]) -> T:
+        free = self._turns()
         async with asyncio.timeout(self._timeout):
-            return await asking
+            await free.acquire()
+        try:
+            async with asyncio.timeout(self._timeout):
+                return await ask()
+        finally:
+            free.release()
+
+    def _turns(self) -> asyncio.Semaphore:
+        loop = asyncio.get_running_loop()
+        if self._free is None or self._free[0] is not loop:  # tests have a loop each
+            self._free = loop, asyncio.Semaphore(_AT_ONCE)
+        return self._free[1]
 
     def _name(self, key: str) -> str:
         # Of one length, whoever made the key, and of no meaning to who reads the server's keys.

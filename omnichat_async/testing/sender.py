@@ -81,7 +81,9 @@ class FakeOmnichat:
         Raises SubscriptionDisabled once the subscription is switched off.
         """
         if self.disabled:
-            raise SubscriptionDisabled(f"after {self.failures_in_a_row} failures in a row")
+            in_a_row = self.failures_in_a_row > _MOST_IN_A_ROW
+            why = f"{self.failures_in_a_row} in a row" if in_a_row else "more than 10 % of an hour"
+            raise SubscriptionDisabled(f"too many deliveries failed: {why}")
         request = signed_request(body, self._secret, topic=topic, event_id=event_id)
         status: int | None = None
         with contextlib.suppress(aiohttp.ClientError, TimeoutError):

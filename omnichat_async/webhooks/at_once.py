@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 from typing import TYPE_CHECKING, Any
 
 from omnichat_async.webhooks.refusal import WebhookRefused
@@ -13,6 +14,8 @@ if TYPE_CHECKING:
     from omnichat_async.webhooks.inbox import Record
 
 __all__ = ["AtOnce"]
+
+_log = logging.getLogger("omnichat_async.webhooks")
 
 _ANSWER_AFTER_S = 10.0
 _EVENT_BYTES = 4096
@@ -27,8 +30,9 @@ class AtOnce:
         self._bytes = 0
         self._running: set[asyncio.Task[Any]] = set()
 
-    async def run(self, work: Coroutine[Any, Any, int], records: list[Record]) -> int:
-        """What `work` returns, or after 10 s the number of records while it goes on.
+    async def run(self, work: Coroutine[Any, Any, int], records: list[Record], began: float) -> int:
+        """What `work` returns, or the number of records while it goes on, from 10 s after the
+        request `began`, in the loop's time.
 
         Raises WebhookRefused, with status 503 if too much is going on.
         """
@@ -40,7 +44,8 @@ class AtOnce:
         task = asyncio.create_task(work, name="webhooks: request")
         self._running.add(task)
         task.add_done_callback(lambda ended: self._ended(ended, size))
-        done, _ = await asyncio.wait({task}, timeout=_ANSWER_AFTER_S)
+        left = began + _ANSWER_AFTER_S - asyncio.get_running_loop().time()
+        done, _ = await asyncio.wait({task}, timeout=max(0.0, left))
         return task.result() if done else len(records)
 
     def _ended(self, task: asyncio.Task[Any], size: int) -> None:
@@ -55,12 +60,14 @@ class AtOnce:
             await asyncio.wait(self._running)
 
     async def stop(self, drain: float) -> None:
-        """Wait for what goes on, for so many seconds at most."""
+        """Wait for what goes on, for so many seconds at most. What is cut off is lost."""
         left = set(self._running)
         try:
             if left:
                 await asyncio.wait(left, timeout=drain)
         finally:
+            if lost := sum(not task.done() for task in left):
+                _log.error("the handlers of %d requests were cut off: their events are lost", lost)
             for task in left:
                 task.cancel()
             await asyncio.gather(*left, return_exceptions=True)

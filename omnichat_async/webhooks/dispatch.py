@@ -8,7 +8,7 @@ import logging
 from concurrent.futures import ThreadPoolExecutor
 from contextvars import copy_context
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal, TypeAlias, TypeVar, overload
+from typing import TYPE_CHECKING, Any, Literal, Protocol, TypeAlias, TypeVar, overload
 
 import attrs
 
@@ -26,7 +26,7 @@ from omnichat_async.webhooks.topics import TOPICS
 from omnichat_async.webhooks.whatsapp import UnknownContent
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable
+    from collections.abc import Awaitable, Callable, Coroutine
     from datetime import datetime
 
     from omnichat_async.client import OmnichatClient
@@ -47,8 +47,23 @@ __all__ = ["Delivery", "Handlers", "HandlersFailed", "RejectWebhook", "StopDispa
 
 E = TypeVar("E", bound=WebhookEvent)
 H = TypeVar("H", bound="Callable[[Any, Delivery], Any]")
+A = TypeVar("A", bound="Callable[[WebhookEvent, Delivery], Awaitable[None] | None]")
+AsyncHandler: TypeAlias = "Callable[[E, Delivery], Coroutine[Any, Any, None]]"
 Handler: TypeAlias = "Callable[[E, Delivery], Awaitable[None] | None]"
-Decorator: TypeAlias = "Callable[[Handler[E]], Handler[E]]"
+
+
+class Decorator(Protocol[E]):
+    """Takes a handler of such events, and gives it back as what it is, for tests to call."""
+
+    @overload
+    def __call__(self, handler: AsyncHandler[E], /) -> AsyncHandler[E]: ...
+    @overload
+    def __call__(
+        self, handler: Callable[[E, Delivery], None], /
+    ) -> Callable[[E, Delivery], None]: ...
+    @overload
+    def __call__(self, handler: Handler[E], /) -> Handler[E]: ...
+
 
 _log = logging.getLogger("omnichat_async.webhooks")
 
@@ -60,10 +75,13 @@ class StopDispatch(Exception):  # noqa: N818 - a signal, not an error
 class RejectWebhook(Exception):  # noqa: N818 - a signal, not an error
     """Raised by a handler under ``ack="handled"``: answer with `status` instead of 200.
 
-    Omnichat counts it as a failed delivery, and is not known to deliver again.
+    Omnichat counts it as a failed delivery, and is not known to deliver again. Raises ValueError
+    for a status that is not from 400 to 599.
     """
 
     def __init__(self, status: int = 503) -> None:
+        if status not in range(400, 600):
+            raise ValueError(f"status must be from 400 to 599; given: {status}")
         super().__init__(status)
         self.status = status
 
@@ -163,17 +181,26 @@ class Handlers:
     @overload
     def on(self, what: type[E]) -> Decorator[E]: ...
     def on(self, what: str | type[WebhookEvent]) -> Any:
-        """Handle the events of a topic, or of a class. A topic nobody knows is warned of."""
+        """Handle the events of a topic, or of a class. A topic nobody knows is warned of.
+
+        Raises ConfigurationError for what is neither.
+        """
         if isinstance(what, str):
             if what not in TOPICS:
-                _log.warning("no documented topic has the name given to on()")
+                _log.warning("no documented topic is called %r", what)
             return self._add(("topic", what), lambda event: _topic_of(event) == what)
+        if not (isinstance(what, type) and issubclass(what, WebhookEvent)):
+            # Nothing would ever fit it, and every event would be done without its handler.
+            raise ConfigurationError(
+                'on() takes a topic or a class of events, as on("ticket/update") or'
+                f" on(InboundMessage); given: {_name(what)}"
+            )
         return self._add(("class", what), lambda event: isinstance(event, what))
 
     def on_message(self, *types: str) -> Decorator[InboundMessage]:
         """Handle WhatsApp messages of these types, as ``"text"``; without any, all."""
         return self._add(
-            ("message", *types),
+            ("message", *_names("on_message", types)),
             lambda event: (
                 isinstance(event, InboundMessage) and (not types or event.data.type in types)
             ),
@@ -182,7 +209,7 @@ class Handlers:
     def on_status(self, *statuses: str) -> Decorator[MessageStatus]:
         """Handle WhatsApp statuses, as ``"failed"``; without any, all."""
         return self._add(
-            ("status", *statuses),
+            ("status", *_names("on_status", statuses)),
             lambda event: (
                 isinstance(event, MessageStatus) and (not statuses or event.data.status in statuses)
             ),
@@ -191,15 +218,15 @@ class Handlers:
     def on_agent(self, *types: str) -> Decorator[AgentEvent]:
         """Handle events for an AI agent, as ``"message:new"``; without any, all."""
         return self._add(
-            ("agent", *types),
+            ("agent", *_names("on_agent", types)),
             lambda event: isinstance(event, AgentEvent) and (not types or event.data.type in types),
         )
 
-    def on_unknown(self, handler: Handler[WebhookEvent]) -> Handler[WebhookEvent]:
+    def on_unknown(self, handler: A) -> A:
         """Handle what this version has no class for: topics, types of messages, odd items."""
         return self._add(("unknown",), _is_unknown)(handler)
 
-    def on_any(self, handler: Handler[WebhookEvent]) -> Handler[WebhookEvent]:
+    def on_any(self, handler: A) -> A:
         """Handle every event."""
         return self._add(("any",), lambda _: True)(handler)
 
@@ -222,16 +249,18 @@ class Handlers:
                 await self._call(entry.handler, event, delivery)
             except StopDispatch:
                 break
-            except asyncio.CancelledError as error:
-                if _is_cancelled():
-                    raise
-                # Not this event was cancelled, but something that its handler awaited.
-                _log_failure(entry, event, error)
-                errors.append(HandlersFailed("CancelledError"))
             except Exception as error:  # noqa: BLE001 - whatever a handler raises is its own affair
                 if not isinstance(error, RejectWebhook):
                     _log_failure(entry, event, error)
                 errors.append(error)
+            except (KeyboardInterrupt, SystemExit, GeneratorExit):
+                raise
+            except BaseException as error:  # as the outcomes of pytest are
+                if isinstance(error, asyncio.CancelledError) and _is_cancelled():
+                    raise
+                # Or not this event was cancelled, but something that its handler awaited.
+                _log_failure(entry, event, error)
+                errors.append(HandlersFailed(type(error).__name__))
         return errors
 
     async def _call(
@@ -254,6 +283,13 @@ class Handlers:
         threads, self._threads = self._threads, None
         if threads is not None:
             threads.shutdown(wait=False)
+
+
+def _names(decorator: str, given: tuple[Any, ...]) -> tuple[str, ...]:
+    """What was given, if it is names. A handler without parentheses would never be called."""
+    if not all(isinstance(each, str) for each in given):
+        raise ConfigurationError(f"{decorator}() takes names: write @receiver.{decorator}()")
+    return given
 
 
 def _topic_of(event: WebhookEvent) -> str | None:

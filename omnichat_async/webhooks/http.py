@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterable, Mapping
-from typing import TYPE_CHECKING, TypeAlias
+from typing import TYPE_CHECKING, Any, TypeAlias
 from urllib.parse import parse_qsl, urlsplit
 
 import attrs
@@ -30,20 +30,29 @@ def _lower(given: Pairs) -> tuple[tuple[str, str], ...]:
     return tuple((name.lower(), value) for name, value in _pairs(given))
 
 
+def _raw(_: object, field: attrs.Attribute[Any], value: Any) -> None:
+    """An attrs validator. A text is no longer what was signed."""
+    if not isinstance(value, bytes | bytearray | memoryview | AsyncIterable):
+        raise TypeError(
+            f"{field.name} must be the raw bytes, or an async iterable of them;"
+            f" given: {type(value).__name__}"
+        )
+
+
 @attrs.frozen(kw_only=True, repr=False)
 class WebhookRequest:
     """A request as a server got it.
 
     `query` and `headers` are mappings or pairs, which may repeat a name. `body` is the raw bytes,
     or an async iterable of them that is read no further than allowed. `peer` is the address the
-    connection came from.
+    connection came from. Raises TypeError for a body of another type.
     """
 
     method: str
     path: str = "/"
     query: tuple[tuple[str, str], ...] = attrs.field(default=(), converter=_pairs)
     headers: tuple[tuple[str, str], ...] = attrs.field(default=(), converter=_lower)
-    body: AsyncIterable[bytes] | bytes = b""
+    body: AsyncIterable[bytes] | bytes = attrs.field(default=b"", validator=_raw)
     peer: str | None = None
 
     @classmethod

@@ -24,7 +24,7 @@ class Record:
     """An event as it is kept: `key` makes it unique, `lane` puts it in order; both are hashes.
 
     `headers` and `body` are those of a request with this event alone. `received` is the time
-    in epoch seconds.
+    in epoch seconds. `scope` is that of its receiver, which alone may handle it.
     """
 
     key: str
@@ -33,18 +33,21 @@ class Record:
     headers: dict[str, str]
     body: bytes
     received: float
+    scope: str = ""
 
 
 @attrs.frozen(kw_only=True, repr=False)
 class Job:
     """An event on lease. `attempt` counts from 1. `problem` is the class of the error if the
-    inbox could not read it back; its record is then as it was kept."""
+    inbox could not read it back; its record is then as it was kept. `replays` is how often it was
+    put back in line after it was done."""
 
     id: int
     token: str
     attempt: int
     record: Record
     problem: str | None = None
+    replays: int = 0
 
 
 @attrs.frozen(kw_only=True, repr=False)
@@ -65,8 +68,8 @@ class Inbox(Protocol):
         of some that are not to be handled. Raises InboxFull."""
         ...
 
-    async def lease(self, limit: int, seconds: float) -> list[Job]:
-        """Take up to `limit` events that are due, for this long."""
+    async def lease(self, limit: int, seconds: float, scope: str = "") -> list[Job]:
+        """Take up to `limit` events of a scope that are due, for this long."""
         ...
 
     async def renew(self, jobs: Iterable[Job], seconds: float) -> None:
@@ -85,8 +88,8 @@ class Inbox(Protocol):
         """It was not tried after all, so the attempt does not count: again in so many seconds."""
         ...
 
-    async def next_due(self) -> float | None:
-        """The seconds until an event may be due; None if none is open. Raises
+    async def next_due(self, scope: str = "") -> float | None:
+        """The seconds until an event of a scope may be due; None if none is open. Raises
         ConfigurationError if the inbox cannot be opened."""
         ...
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import os
 import time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -14,7 +15,6 @@ from omnichat_async.webhooks.inbox import Job, Record, State, Stored
 from omnichat_async.webhooks.table import Table
 
 if TYPE_CHECKING:
-    import os
     from collections.abc import Callable, Iterable, Sequence
 
 __all__ = ["Ended", "MemoryInbox", "SqliteInbox", "TableInbox"]
@@ -57,29 +57,45 @@ class TableInbox:
                 json.dumps(each.headers),
                 self._seal(each.body),
                 each.received,
+                each.scope,
             )
             for each in records
         ]
         state: State = "open" if dead is None else "dead"
         return await self._run(lambda table: table.put(rows, state, dead, self._max_open))
 
-    async def lease(self, limit: int, seconds: float) -> list[Job]:
-        rows = await self._run(lambda table: table.lease(limit, seconds))
+    async def lease(self, limit: int, seconds: float, scope: str = "") -> list[Job]:
+        rows = await self._run(lambda table: table.lease(limit, seconds, scope))
         return [self._job(token, row) for token, row in rows]
 
     def _job(self, token: str, row: tuple[Any, ...]) -> Job:
         record, problem = self._record(row)
-        return Job(id=row[0], token=token, attempt=row[7] + 1, record=record, problem=problem)
+        return Job(
+            id=row[0],
+            token=token,
+            attempt=row[8] + 1,
+            record=record,
+            problem=problem,
+            replays=row[9],
+        )
 
     def _record(self, row: tuple[Any, ...]) -> tuple[Record, str | None]:
         """The record, and what kept it from being read: one must not stop all the others."""
-        _, key, lane, name, headers, body, received = row[:7]
+        _, key, lane, name, headers, body, received, scope = row[:8]
         problem, read = None, {}
         try:
             read, body = json.loads(headers), self._unseal(body)
         except Exception as error:  # noqa: BLE001 - whatever `decrypt` raises, for another key say
             problem = type(error).__name__
-        record = Record(key=key, lane=lane, name=name, headers=read, body=body, received=received)
+        record = Record(
+            key=key,
+            lane=lane,
+            name=name,
+            headers=read,
+            body=body,
+            received=received,
+            scope=scope,
+        )
         return record, problem
 
     async def renew(self, jobs: Iterable[Job], seconds: float) -> None:
@@ -101,8 +117,8 @@ class TableInbox:
         mine, due = (job.id, job.token), self._clock() + retry_in
         await self._run(lambda table: table.give_back(mine, due, None, counts=False))
 
-    async def next_due(self) -> float | None:
-        return await self._run(lambda table: table.next_due())
+    async def next_due(self, scope: str = "") -> float | None:
+        return await self._run(lambda table: table.next_due(scope))
 
     async def prune(self) -> int:
         return await self._run(lambda table: table.prune(self._retention, self._keep))
@@ -124,7 +140,7 @@ class TableInbox:
         """The oldest events of a state. A body that `decrypt` refuses is given as it is kept."""
         rows = await self._run(lambda table: table.rows(state, limit))
         return [
-            Stored(record=self._record(row)[0], state=state, attempts=row[7], error=row[8])
+            Stored(record=self._record(row)[0], state=state, attempts=row[8], error=row[9])
             for row in rows
         ]
 
@@ -196,6 +212,8 @@ class SqliteInbox(TableInbox):
         super().__init__(max_open=max_open, keep=0, retention=retention, clock=clock)
         if (encrypt is None) is not (decrypt is None):
             raise ValueError("encrypt and decrypt go together: give both or none")
+        if os.fspath(path) == ":memory:":  # SQLite's word for no file
+            raise ConfigurationError("an inbox in memory is lost with its process: MemoryInbox()")
         self._path = Path(path)
         self._encrypt, self._decrypt = encrypt, decrypt
         self._thread: ThreadPoolExecutor | None = None

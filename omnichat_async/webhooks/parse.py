@@ -63,14 +63,21 @@ def parse_ai_agent(body: bytes, *, max_events: int = MAX_EVENTS) -> list[Webhook
 def parse(
     body: bytes, headers: Mapping[str, str], *, max_events: int = MAX_EVENTS
 ) -> list[WebhookEvent]:
-    """The single events of any webhook: the body and the topic tell which of the three it is."""
+    """The single events of any webhook: the body and the topic tell which of the three it is.
+
+    A body that lacks a part, as ``object`` or ``team``, is still known by its list if it comes
+    without a topic.
+    """
     root, headers = load_object(body), _lower(headers)
-    if headers.get("x-omnichat-topic") in TOPICS:
+    topic = headers.get("x-omnichat-topic", "")
+    if topic in TOPICS:
         return _topic_events(root, headers)
     if root.get("object") == "whatsapp_business_account":
         return events_of(root, max_events)
-    if isinstance(root.get("events"), list) and "team" in root:
+    if isinstance(_agent_list(root), list) and ("team" in root or not topic):
         return _agent_events(root, max_events)
+    if isinstance(root.get("entry"), list) and not topic:
+        return events_of(root, max_events)
     return _topic_events(root, headers)
 
 
@@ -120,10 +127,14 @@ def _milliseconds(text: str) -> datetime | None:
         return None
 
 
-def _agent_events(root: dict[str, Any], max_events: int) -> list[WebhookEvent]:
-    given = root.get("events")
+def _agent_list(root: dict[str, Any]) -> Any:
     # The guide's table calls the list `event`, its samples `events`.
-    items = root.get("event") if given is None else given
+    given = root.get("events")
+    return root.get("event") if given is None else given
+
+
+def _agent_events(root: dict[str, Any], max_events: int) -> list[WebhookEvent]:
+    items = _agent_list(root)
     if not isinstance(items, list):
         return [UnknownEvent(raw=root, body=root, problems=("events: no list",))] if root else []
     if len(items) > max_events:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import hashlib
+import inspect
 import logging
 import time
 from datetime import UTC, datetime
@@ -26,7 +28,7 @@ from omnichat_async.webhooks.records import records_of
 from omnichat_async.webhooks.refusal import WebhookRefused
 from omnichat_async.webhooks.verify import Secret, SecretLike
 from omnichat_async.webhooks.watch import Answered, Watch
-from omnichat_async.webhooks.worker import NotNow, Worker, WorkPolicy
+from omnichat_async.webhooks.worker import NotNow, Outcome, Worker, WorkPolicy
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -79,7 +81,8 @@ class Receiver(Handlers):
     ``integrations.redis``. The receiver closes it, as it does the inbox. ``replay_guard="body"``
     takes an equal body within 24 h for a replay, which is answered and not handled; equal bodies
     may be genuine, as two clicks are. `scope` names the subscription where several share an inbox
-    or a store: one receiver, path and secret for each. `limits` bound what is read. `client` is
+    or a store: one receiver, path and secret for each. What an inbox holds is handled only by
+    receivers of its own scope, so a scope keeps its name. `limits` bound what is read. `client` is
     handed on to handlers. `on_error` is called with the event and the error of a handler, `hooks`
     with what happens, for figures.
 
@@ -111,6 +114,8 @@ class Receiver(Handlers):
             raise ConfigurationError('ack="stored" and an inbox go together: give both or none')
         if replay_guard not in {None, "body"}:
             raise ConfigurationError('replay_guard must be None or "body"')
+        if any(map(inspect.iscoroutinefunction, (on_error, *hooks))):
+            raise ConfigurationError("on_error and hooks are called and not awaited: no async ones")
         self.client = client
         self._auth = auth
         self._token = None if verify_token is None else Secret(verify_token)
@@ -142,6 +147,7 @@ class Receiver(Handlers):
             raise ConfigurationError("the receiver runs already")
         if not self._auth.ready:
             _log.warning("pairing: handshakes are answered, events refused until there is a secret")
+        self._lanes = Lanes(self._work.concurrency)  # its locks belong to the loop of now
         if self._inbox is None:
             return
         try:
@@ -149,7 +155,9 @@ class Receiver(Handlers):
         except BaseException:
             await self._inbox.aclose()
             raise
-        self._worker = Worker(self._inbox, self._attend, self._work, self._watch.tell)
+        self._worker = Worker(
+            self._inbox, self._attend, self._work, self._watch.tell, scope=self._scope
+        )
         self._worker.start()
 
     async def aclose(self) -> None:
@@ -213,16 +221,19 @@ class Receiver(Handlers):
         if self._inbox is not None and self._worker is None:
             raise ConfigurationError("start the receiver first: async with receiver: ...")
         started, genuine = time.monotonic(), False
+        began = asyncio.get_running_loop().time()
         status, events, new, reason = 200, 0, 0, None
+        answer: WebhookResponse | None = None
         try:
             if request.method == "GET":
-                return answer_handshake(request, self._token)
-            if request.method != "POST":
+                answer = answer_handshake(request, self._token)
+            elif request.method != "POST":
                 raise WebhookRefused("only GET and POST are answered", status=405)
-            async with self._intake.body_of(request) as body:
-                self._check_sender(request, body)
-                genuine = True
-                events, new = await self._take(request, body)
+            else:
+                async with self._intake.body_of(request) as body:
+                    self._check_sender(request, body)
+                    genuine = True
+                    events, new = await self._take(request, body, began)
         except WebhookRefused as refusal:
             status, reason = refusal.status, refusal.reason
             if genuine:
@@ -230,9 +241,9 @@ class Receiver(Handlers):
         seconds = time.monotonic() - started
         answered = Answered(status=status, seconds=seconds, events=events, new=new, reason=reason)
         self._watch.answered(answered, genuine=genuine)
-        return _response(status)
+        return answer or _response(status)
 
-    async def _take(self, request: WebhookRequest, body: bytes) -> tuple[int, int]:
+    async def _take(self, request: WebhookRequest, body: bytes, began: float) -> tuple[int, int]:
         """Read a genuine request and keep or handle it; the number of events and of new ones."""
         kind = (request.header("Content-Type") or "").partition(";")[0].strip().lower()
         if kind != "application/json":
@@ -240,25 +251,27 @@ class Receiver(Handlers):
         headers = dict(reversed(request.headers))  # the first of a repeated one
         try:
             events = parse(body, headers, max_events=self._limits.max_events)
+            records = records_of(events, self._scope, self._limits.max_body)
         except WebhookRefused as refusal:
             await self._bury(body, refusal)
             raise
-        records = records_of(events, self._scope, self._limits.max_body)
         try:
             if self._bodies is None:
-                return len(events), await self._accept(events, records)
+                return len(events), await self._accept(events, records, began)
             known = digest(self._scope, "body", hashlib.sha256(body).hexdigest())
             async with self._bodies.hold(known, _DAY_S, patience=_PATIENCE_S) as claim:
                 if claim.state == "busy":
                     raise WebhookRefused("the same body is just being taken", status=503)
-                new = await self._accept(events, records) if claim.state == "new" else 0
+                new = 0
+                if claim.state == "new":
+                    new = await self._accept(events, records, began)
                 return len(events), new
         except DedupeUnavailable:
             raise WebhookRefused("the dedupe store does not answer", status=503) from None
 
-    async def _accept(self, events: list[WebhookEvent], records: list[Record]) -> int:
+    async def _accept(self, events: list[WebhookEvent], records: list[Record], began: float) -> int:
         if self.ack == "handled":
-            return await self._at_once.run(self._handle_all(events, records), records)
+            return await self._at_once.run(self._handle_all(events, records), records, began)
         return await self._keep(records)
 
     def _check_sender(self, request: WebhookRequest, body: bytes) -> None:
@@ -287,6 +300,7 @@ class Receiver(Handlers):
             headers={},
             body=body,
             received=time.time(),
+            scope=self._scope,
         )
         with contextlib.suppress(Exception):  # it is refused whether it can be kept or not
             await self._inbox.put([record], dead=type(refusal).__name__)
@@ -314,15 +328,17 @@ class Receiver(Handlers):
             (event,) = parse(record.body, record.headers)
         except ValueError as error:  # kept by another version, or damaged
             raise HandlersFailed(type(error).__name__, final=True) from None
+        # What a dedupe store knows to be done may be wanted again all the same.
+        claim = digest(record.key, "replay", job.replays) if job.replays else record.key
         try:
-            if await self._once(event, record, job.attempt) == "busy":
+            if await self._once(event, record, job.attempt, claim) == "busy":
                 raise NotNow
         except DedupeUnavailable:
             raise NotNow from None
 
-    async def _once(self, event: WebhookEvent, record: Record, attempt: int) -> str:
-        """Handle an event if its claim is "new"; the state of the claim."""
-        async with self._claims.hold(record.key, _REMEMBER_S) as claim:
+    async def _once(self, event: WebhookEvent, record: Record, attempt: int, key: str) -> str:
+        """Handle an event if the claim on `key` is "new"; the state of the claim."""
+        async with self._claims.hold(key, _REMEMBER_S) as claim:
             if claim.state == "new":
                 await self._handle(event, record, attempt)
             return claim.state
@@ -356,17 +372,41 @@ class Receiver(Handlers):
         rejected: WebhookRefused | None = None
         for event, record in zip(events, records, strict=True):
             try:
-                async with self._lanes.turn(record.lane):
-                    new += await self._once(event, record, 1) == "new"
-            except RejectWebhook as reject:
-                rejected = WebhookRefused("a handler rejected it", status=reject.status)
-            except DedupeUnavailable:
-                rejected = WebhookRefused("the dedupe store does not answer", status=503)
-            except HandlersFailed:
-                pass  # as it was logged
+                new += await self._handle_now(event, record)
+            except WebhookRefused as refusal:
+                rejected = refusal
         if rejected is not None:
             raise rejected
         return new
+
+    async def _handle_now(self, event: WebhookEvent, record: Record) -> bool:
+        """Handle an event in its turn, and tell what became of it; whether it was new.
+
+        Raises WebhookRefused if its request is to be refused.
+        """
+
+        def tell(state: str, error: str | None = None) -> None:
+            self._watch.tell(Outcome(name=event.name, attempt=1, state=state, error=error))
+
+        try:
+            async with self._lanes.turn(record.lane), asyncio.timeout(self._work.timeout):
+                state = await self._once(event, record, 1, record.key)
+        except RejectWebhook as reject:
+            tell("dead", type(reject).__name__)
+            raise WebhookRefused("a handler rejected it", status=reject.status) from None
+        except DedupeUnavailable:
+            tell("later")
+            raise WebhookRefused("the dedupe store does not answer", status=503) from None
+        except HandlersFailed as failed:  # as it was logged
+            tell("dead", failed.kind)
+        except TimeoutError as error:
+            _log.error("the handlers of %s took too long, and were cancelled", event.name)
+            tell("dead", type(error).__name__)
+        else:
+            if state == "new":  # if not, somebody else has it, and there was no attempt
+                tell("done")
+                return True
+        return False
 
 
 def _response(status: int) -> WebhookResponse:

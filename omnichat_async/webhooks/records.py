@@ -43,6 +43,7 @@ def records_of(events: Sequence[WebhookEvent], scope: str, max_body: int) -> lis
                 headers=event.headers,
                 body=body,
                 received=received,
+                scope=scope,
             )
         )
     return records

@@ -23,30 +23,38 @@ __all__ = ["FORMAT", "InboxFull", "State", "Table"]
 
 State: TypeAlias = Literal["open", "done", "dead"]
 
-FORMAT = 1
+FORMAT = 2
 _SCHEMA = f"""
 CREATE TABLE events (
     id INTEGER PRIMARY KEY, key TEXT NOT NULL UNIQUE, lane TEXT NOT NULL, name TEXT NOT NULL,
     headers TEXT NOT NULL, body BLOB NOT NULL, received REAL NOT NULL, state TEXT NOT NULL,
-    due REAL, attempts INTEGER NOT NULL DEFAULT 0, token TEXT, error TEXT
+    due REAL, attempts INTEGER NOT NULL DEFAULT 0, token TEXT, error TEXT,
+    scope TEXT NOT NULL DEFAULT '', replays INTEGER NOT NULL DEFAULT 0
 );
 CREATE INDEX open_lanes ON events (lane, id) WHERE state = 'open';
 CREATE INDEX heads ON events (due) WHERE state = 'open' AND due IS NOT NULL;
+CREATE INDEX scope_heads ON events (scope, due) WHERE state = 'open' AND due IS NOT NULL;
 CREATE INDEX by_age ON events (received);
 PRAGMA application_id = {APPLICATION_ID};
 PRAGMA user_version = {FORMAT};
 """
-_GIVEN = ("key", "lane", "name", "headers", "body", "received")
+_FROM_1 = f"""
+ALTER TABLE events ADD COLUMN scope TEXT NOT NULL DEFAULT '';
+ALTER TABLE events ADD COLUMN replays INTEGER NOT NULL DEFAULT 0;
+CREATE INDEX scope_heads ON events (scope, due) WHERE state = 'open' AND due IS NOT NULL;
+PRAGMA user_version = {FORMAT};
+"""
+_GIVEN = ("key", "lane", "name", "headers", "body", "received", "scope")
 _INSERT = """
-INSERT OR IGNORE INTO events (key, lane, name, headers, body, received, state, error, due)
-VALUES (:key, :lane, :name, :headers, :body, :received, :state, :error,
+INSERT OR IGNORE INTO events (key, lane, name, headers, body, received, scope, state, error, due)
+VALUES (:key, :lane, :name, :headers, :body, :received, :scope, :state, :error,
     CASE WHEN :state = 'open' AND NOT EXISTS (
         SELECT 1 FROM events WHERE state = 'open' AND lane = :lane
     ) THEN :now END)
 """
 _DUE = """
-SELECT id, key, lane, name, headers, body, received, attempts FROM events
-WHERE state = 'open' AND due <= ? ORDER BY due, id LIMIT ?
+SELECT id, key, lane, name, headers, body, received, scope, attempts, replays FROM events
+WHERE state = 'open' AND scope = ? AND due <= ? ORDER BY due, id LIMIT ?
 """
 _NEXT_HEAD = """
 UPDATE events SET due = ? WHERE due IS NULL
@@ -84,6 +92,7 @@ class Table:
             self._db = open_database(
                 path,
                 _SCHEMA.split(";"),
+                upgrade=_FROM_1.split(";"),
                 version=FORMAT,
                 check=self._check,
                 busy_s=_BUSY_S,
@@ -138,12 +147,14 @@ class Table:
 
     # ---- out -----------------------------------------------------------------------------------
 
-    def lease(self, limit: int, seconds: float) -> list[tuple[str, tuple[Any, ...]]]:
-        """Take up to `limit` heads that are due, each with the token of its lease."""
+    def lease(
+        self, limit: int, seconds: float, scope: str = ""
+    ) -> list[tuple[str, tuple[Any, ...]]]:
+        """Take up to `limit` heads of a scope that are due, each with the token of its lease."""
         now, token = self._clock(), uuid.uuid4().hex
         with transaction(self._db):
             self._mind_the_clock(now)
-            rows = self._db.execute(_DUE, (now, limit)).fetchall()
+            rows = self._db.execute(_DUE, (scope, now, limit)).fetchall()
             self._db.executemany(
                 "UPDATE events SET due = ?, token = ?, attempts = attempts + 1 WHERE id = ?",
                 [(now + seconds, token, row[0]) for row in rows],
@@ -195,10 +206,11 @@ class Table:
                 (lane,) = self._db.execute(sql, job[:1]).fetchone()
                 self._db.execute(_NEXT_HEAD, (self._clock(), lane))
 
-    def next_due(self) -> float | None:
-        """The seconds until a head is due, or a lease ends; None if nothing is open."""
+    def next_due(self, scope: str = "") -> float | None:
+        """The seconds until a head of a scope is due, or a lease ends; None if nothing is open."""
         (due,) = self._db.execute(
-            "SELECT MIN(due) FROM events WHERE state = 'open' AND due IS NOT NULL"
+            "SELECT MIN(due) FROM events WHERE state = 'open' AND due IS NOT NULL AND scope = ?",
+            (scope,),
         ).fetchone()
         return None if due is None else max(0.0, due - self._clock())
 
@@ -221,8 +233,8 @@ class Table:
     def replay(self, state: State, keys: list[str] | None) -> int:
         """Open events of a state again; each waits until its lane has come to it."""
         sql = (
-            "UPDATE events SET state = 'open', attempts = 0, token = NULL, due = NULL"
-            " WHERE state = ?"
+            "UPDATE events SET state = 'open', attempts = 0, token = NULL, due = NULL,"
+            " replays = replays + (state = 'done') WHERE state = ?"
         )
         with transaction(self._db):
             if keys is None:
@@ -235,7 +247,8 @@ class Table:
 
     def rows(self, state: State, limit: int) -> list[tuple[Any, ...]]:
         return self._db.execute(
-            "SELECT id, key, lane, name, headers, body, received, attempts, error FROM events"
+            "SELECT id, key, lane, name, headers, body, received, scope, attempts, error"
+            " FROM events"
             " WHERE state = ? ORDER BY id LIMIT ?",
             (state, limit),
         ).fetchall()

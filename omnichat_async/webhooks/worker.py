@@ -73,8 +73,9 @@ class WorkPolicy:
 
 @attrs.frozen(kw_only=True)
 class Outcome:
-    """What became of one attempt: `done`, `retry`, `dead`, or `later` for one that was not made,
-    because another process has the event. `error` is the class of a failure."""
+    """What became of one attempt: `done`, `retry`, `dead` (the last one, as each is under
+    ``ack="handled"``), or `later` for one that was not made, because another process has the
+    event. `error` is the class of a failure."""
 
     name: str
     attempt: int
@@ -94,7 +95,8 @@ def _unexpected(error: Exception) -> HandlersFailed:
 
 
 class Worker:
-    """Works off an inbox until it is stopped. `handle` raises for an event that failed."""
+    """Works off a scope of an inbox until it is stopped. `handle` raises for an event that
+    failed."""
 
     def __init__(
         self,
@@ -102,7 +104,10 @@ class Worker:
         handle: Work,
         policy: WorkPolicy,
         observe: Callable[[Outcome], None],
+        *,
+        scope: str = "",
     ) -> None:
+        self._scope = scope
         self._inbox, self._handle, self._policy, self._observe = inbox, handle, policy, observe
         self._held: dict[int, Job] = {}  # what is being handled, under the lease it has now
         self._handled: set[int] = set()  # of these, what only has to be recorded
@@ -158,7 +163,8 @@ class Worker:
             for job in cut_off:
                 await self._note(self._inbox.release(job))
             if cut_off:
-                _log.warning("%d events were cut off, and will be tried again", len(cut_off))
+                then = "" if finish else ", and will be tried again"  # or they end with the memory
+                _log.warning("%d events were cut off%s", len(cut_off), then)
 
     # ---- taking --------------------------------------------------------------------------------
 
@@ -170,9 +176,10 @@ class Worker:
             wait = self._policy.poll
             try:
                 if free:
-                    jobs = await self._inbox.lease(free, self._policy.lease)
-                    if not jobs and (due := await self._inbox.next_due()) is not None:
-                        wait = min(wait, due)
+                    jobs = await self._inbox.lease(free, self._policy.lease, self._scope)
+                    if not jobs:
+                        due = await self._inbox.next_due(self._scope)
+                        wait = wait if due is None else min(wait, due)
                 if jobs:
                     self._well()
             except Exception as error:  # noqa: BLE001 - a full disk must not end the work
@@ -223,6 +230,8 @@ class Worker:
             await self._write(job.id, lambda held: self._inbox.release(held, pause))
             return Outcome(name=name, attempt=attempt, state="later")
         except Exception as error:  # noqa: BLE001 - whatever a handler raises is its own affair
+            if isinstance(error, TimeoutError):
+                _log.error("the handlers of %s took too long, and were cancelled", name)
             failed = error if isinstance(error, HandlersFailed) else _unexpected(error)
             state = await self._failed(job, failed)
             return Outcome(name=name, attempt=attempt, state=state, error=failed.kind)

@@ -14,7 +14,14 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 import pytest
 
 from omnichat_async import ConfigurationError
-from omnichat_async.webhooks import DedupeFailed, MemoryDedupe, Outcome, SqliteInbox, WorkPolicy
+from omnichat_async.webhooks import (
+    DedupeFailed,
+    MemoryDedupe,
+    MemoryInbox,
+    Outcome,
+    SqliteInbox,
+    WorkPolicy,
+)
 from omnichat_async.webhooks.dedupe import DedupeUnavailable
 from tests.support.clock import run_virtual
 from tests.support.exports import ROOT
@@ -278,6 +285,49 @@ def test_a_failure_lets_another_host_handle_it(place_of: Places) -> None:
     run(main())
 
 
+def test_what_is_replayed_is_handled_again_although_the_store_knows_it(place_of: Places) -> None:
+    async def main() -> None:
+        seen = Seen()
+        inbox = MemoryInbox()
+        async with place_of() as place, make(seen, inbox=inbox, dedupe=place.connect()) as one:
+            assert await post(one, signed(event_id="same")) == OK
+            await one.idle()
+            for times in (2, 3):
+                assert await inbox.replay("done") == 1
+                await one.idle()
+                assert len(seen.events) == times
+                assert (await inbox.counts())["done"] == 1
+            async with make(seen, dedupe=place.connect()) as two:  # it is still done for others
+                assert await post(two, signed(event_id="same")) == OK
+                await two.idle()
+            assert len(seen.events) == 3
+
+    run(main())
+
+
+def test_a_dead_event_that_is_replayed_is_not_handled_if_another_host_did_it(
+    place_of: Places,
+) -> None:
+    async def main() -> None:
+        inbox, broken, whole = MemoryInbox(), Seen(failures=1), Seen()
+        async with place_of() as place:
+            work = WorkPolicy(max_tries=1)
+            store = place.connect()
+            async with make(broken, inbox=inbox, dedupe=store, work=work) as one:
+                assert await post(one, signed(event_id="same")) == OK
+                await one.idle()
+                assert (await inbox.counts())["dead"] == 1
+                async with make(whole, dedupe=place.connect()) as two:
+                    assert await post(two, signed(event_id="same")) == OK
+                    await two.idle()
+                assert await inbox.replay("dead") == 1
+                await one.idle()
+                assert (await inbox.counts())["done"] == 1
+            assert (len(broken.events), len(whole.events)) == (0, 1)
+
+    run(main())
+
+
 def test_a_claim_is_kept_as_long_as_its_handlers_take() -> None:
     async def main() -> None:
         store, seen = MemoryDedupe(), Seen()
@@ -333,6 +383,23 @@ def test_a_client_of_yours_stays_yours(running: RedisServer, text: bool) -> None
             await client.flushall()
 
     run(main())
+
+
+def test_more_claims_at_once_than_a_client_has_connections(running: RedisServer) -> None:
+    """redis-py refuses one too many as if the server were down, and claims nothing then."""
+    from redis.asyncio import Redis
+
+    from omnichat_async.integrations.redis import RedisDedupe
+
+    async def main() -> None:
+        async with Redis.from_url(running.url, max_connections=32) as client:
+            store = RedisDedupe(client, timeout=60)
+            claims = await asyncio.gather(*(store.claim(str(n), 60) for n in range(400)))
+            assert [claim.state for claim in claims] == ["new"] * 400
+            await client.flushall()
+
+    for _ in range(2):  # each in a loop of its own
+        run(main())
 
 
 def test_a_url_that_is_none_is_refused_without_its_password() -> None:

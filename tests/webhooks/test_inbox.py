@@ -246,6 +246,30 @@ def test_an_inbox_of_a_newer_version_is_left_alone(tmp_path: Path) -> None:
     assert path.read_bytes() == before
 
 
+def test_an_inbox_of_format_1_is_taken_over(tmp_path: Path) -> None:
+    path = tmp_path / "inbox.db"
+
+    async def main() -> None:
+        inbox = SqliteInbox(path)
+        await inbox.put([record("a")])
+        await inbox.aclose()
+        with contextlib.closing(sqlite3.connect(path)) as database:
+            database.executescript(
+                "DROP INDEX scope_heads; ALTER TABLE events DROP COLUMN scope;"
+                " ALTER TABLE events DROP COLUMN replays;"
+                " PRAGMA user_version = 1"
+            )
+        for _ in range(2):
+            inbox = SqliteInbox(path, clock=lambda: 2_000_000.0)
+            assert await inbox.put([record("b")]) in {0, 1}
+            await inbox.aclose()
+        inbox = SqliteInbox(path, clock=lambda: 2_000_000.0)
+        assert keys(await inbox.lease(10, 60)) == ["a", "b"]
+        await inbox.aclose()
+
+    run(main())
+
+
 def test_another_database_is_left_alone(tmp_path: Path) -> None:
     path = tmp_path / "shop.db"
     with contextlib.closing(sqlite3.connect(path)) as database:
@@ -415,12 +439,13 @@ def test_looking_for_work_costs_the_same_however_many_wait(lanes: int) -> None:
 
         now = [1e6]
         table = Table(":memory:", lambda: now[0])
-        rows = [(str(n), str(n % lanes), "n", "{}", b"{}", 1e6) for n in range(waiting)]
+        rows = [(str(n), str(n % lanes), "n", "{}", b"{}", 1e6, "") for n in range(waiting)]
+        rows += [(f"s{n}", f"s{n}", "n", "{}", b"{}", 1e6, "another") for n in range(waiting)]
         table.put(rows, "open", None, 0)
         while jobs := table.lease(500, 60):
             for token, row in jobs:  # the heads of all lanes wait for their next try
                 table.give_back((row[0], token), now[0] + 3600, "ValueError", counts=True)
-        table.put([("new", "new", "n", "{}", b"{}", 1e6)], "open", None, 0)
+        table.put([("new", "new", "n", "{}", b"{}", 1e6, "")], "open", None, 0)
         table._db.set_progress_handler(step, 1)
         ((token, row),) = table.lease(16, 60)
         table.next_due()

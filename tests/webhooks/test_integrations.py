@@ -5,10 +5,12 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import io
+import re
 import socket
 import subprocess
 import sys
 from contextlib import AbstractAsyncContextManager
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeAlias
 from urllib.parse import urlsplit
 
@@ -191,6 +193,7 @@ def test_every_way_in_gives_the_same_answers(door: Door) -> None:
                 assert (answer.status, answer.body) == (status, body), request.headers
                 assert answer.headers["content-type"] == "text/plain; charset=utf-8"
                 assert answer.headers["x-content-type-options"] == "nosniff"
+                assert re.search(r"\d", answer.headers.get("server", "")) is None  # no version
             await until(lambda: len(seen.events) == 5)
             raws = [event.raw for event in seen.events]
             assert sum(raw.get("customerName") == "王小明" for raw in raws) == 1
@@ -411,6 +414,117 @@ def test_fastapi_shares_a_client_and_goes_on_with_the_applications_own_lifespan(
             schema = await ask(WebhookRequest.to("/openapi.json", "GET"))
             assert b"/webhooks" not in schema.body
         assert order == ["up", "down"]
+
+    run(main())
+
+
+def test_a_fastapi_application_that_only_receives_needs_no_token(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    pytest.importorskip("fastapi", reason=NO_FASTAPI)
+    monkeypatch.delenv("OMNICHAT_API_TOKEN", raising=False)
+    page = (Path(__file__).parents[2] / "docs" / "pages" / "webhooks.md").read_text("utf-8")
+    (code,) = (
+        each
+        for each in re.findall(r"^```python\n(.*?)^```$", page, re.DOTALL | re.MULTILINE)
+        if "include_router" in each
+    )
+
+    async def main() -> None:
+        seen = Seen()
+        names: dict[str, Any] = {"receiver": make(seen)}
+        exec(code, names)
+        request = signed()
+        headers = [pair for pair in request.headers if pair[0] != "content-length"]
+        async with serving(names["app"]) as url, aiohttp.ClientSession() as session:
+            posting = session.post(f"{url}/webhooks", data=request.body, headers=headers)
+            async with posting as answer:
+                assert answer.status == 200
+            await until(lambda: seen.events)
+
+    run(main())
+
+
+@pytest.mark.parametrize("given", [(), (0,), (1,), (0, 1)])
+def test_receivers_of_one_fastapi_application_share_one_client(
+    given: tuple[int, ...], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Two clients would have a rate limit each."""
+    fastapi = pytest.importorskip("fastapi", reason=NO_FASTAPI)
+    from omnichat_async.integrations import fastapi as on_fastapi
+
+    made: list[OmnichatClient] = []
+
+    def make_client() -> OmnichatClient:
+        made.append(OmnichatClient("token", base_url="http://127.0.0.1:1/v1"))
+        return made[-1]
+
+    monkeypatch.setattr(on_fastapi, "OmnichatClient", make_client)
+
+    async def main() -> None:
+        app, receivers = fastapi.FastAPI(), [make(), make()]
+        client = make_client() if given else None
+        for n, receiver in enumerate(receivers):
+            one = client if n in given else None
+            on_fastapi.setup(app, receiver, f"/{n}", client=one)
+        async with app.router.lifespan_context(app):
+            assert [each.client for each in receivers] == [app.state.omnichat_client] * 2
+        assert len(made) == 1
+
+    run(main())
+
+
+def test_a_fastapi_application_that_is_started_again_has_another_client(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """As tests do: a TestClient for each."""
+    fastapi = pytest.importorskip("fastapi", reason=NO_FASTAPI)
+    from omnichat_async.integrations import fastapi as on_fastapi
+
+    monkeypatch.setenv("OMNICHAT_API_TOKEN", "token")
+
+    async def main() -> None:
+        found: list[Any] = []
+        app, receiver = fastapi.FastAPI(), make()
+        receiver.on_any(keep_client(found))
+        on_fastapi.setup(app, receiver)
+        for _ in range(2):
+            async with app.router.lifespan_context(app):
+                assert await post(receiver, signed()) == (200, b"ok")
+                await receiver.idle()
+                assert found[-1] is app.state.omnichat_client
+        assert found[0] is not found[1]
+        with pytest.raises(ConfigurationError, match="setup"):
+            on_fastapi.get_client(fastapi.Request({"type": "http", "app": app}))
+
+    run(main())
+
+
+def keep_client(found: list[Any]) -> Any:
+    async def handler(_: Any, delivery: Any) -> None:
+        found.append(delivery.client)
+
+    return handler
+
+
+def test_a_receiver_in_a_second_aiohttp_application_has_its_client() -> None:
+    """As tests do: an application for each, around the one receiver of the module."""
+
+    async def main() -> None:
+        found: list[Any] = []
+        receiver = make()
+        receiver.on_any(keep_client(found))
+        for _ in range(2):
+            app = web.Application()
+            client = OmnichatClient("token", base_url="http://127.0.0.1:1/v1")
+            app.cleanup_ctx.append(on_aiohttp.cleanup_ctx(client))
+            on_aiohttp.setup(app, receiver)
+            runner = web.AppRunner(app, access_log=None)
+            await runner.setup()
+            assert await post(receiver, signed()) == (200, b"ok")
+            await receiver.idle()
+            await runner.cleanup()
+            assert found[-1] is client
 
     run(main())
 

@@ -255,6 +255,29 @@ def test_the_table_of_the_guide_calls_the_list_event() -> None:
     )
 
 
+@pytest.mark.parametrize("key", ["object", "team"])
+@pytest.mark.parametrize("value", [builders.OMIT, None, 3, "x", []])
+def test_what_stands_around_the_items_may_be_odd_and_they_are_still_themselves(
+    key: str, value: Any
+) -> None:
+    """The receiver has nothing else to tell the three families by."""
+    whole: dict[str, Any] = AGENT
+    if key == "object":
+        whole = whatsapp_body(whatsapp_message(id="a"), builders.whatsapp_status(id="b"))
+    body = {name: each for name, each in ({**whole, key: value}).items() if each != builders.OMIT}
+    events, expected = parse(to_bytes(body), {}), parse(to_bytes(whole), {})
+    assert [type(each) for each in events] == [type(each) for each in expected]
+    assert [each.raw for each in events] == [each.raw for each in expected]
+    assert [each.identity for each in events] == [each.identity for each in expected]
+    for event in events:
+        assert parse(to_bytes(event.body), event.headers) == [event]
+
+
+def test_the_receiver_knows_the_list_under_both_of_its_names() -> None:
+    body = {"team": {"id": "T"}, "event": [builders.agent_event()]}
+    assert parse(to_bytes(body), {}) == parse_ai_agent(to_bytes(body))
+
+
 @pytest.mark.parametrize(
     ("value", "expected"),
     [

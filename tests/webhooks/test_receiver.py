@@ -5,8 +5,10 @@ from __future__ import annotations
 import asyncio
 import threading
 from contextvars import ContextVar
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
+import attrs
 import pytest
 
 from omnichat_async import ConfigurationError, OmnichatClient
@@ -15,16 +17,20 @@ from omnichat_async.testing import (
     agent_event,
     event_data,
     handshake_request,
+    to_bytes,
     whatsapp_body,
     whatsapp_message,
     whatsapp_status,
 )
 from omnichat_async.webhooks import (
+    Delivery,
     InboundMessage,
     Limits,
     MemoryDedupe,
     MemoryInbox,
+    OmnichatEvent,
     OmnichatSignature,
+    Outcome,
     Receiver,
     RejectWebhook,
     SqliteInbox,
@@ -32,15 +38,17 @@ from omnichat_async.webhooks import (
     UnknownEvent,
     WebhookRequest,
     WorkPolicy,
+    parse_event,
 )
+from omnichat_async.webhooks.topics import Ticket
 from tests.support.clock import run_virtual
 from tests.support.run import run
-from tests.webhooks.support import SECRET, TOKEN, Seen, make, post, signed, until
+from tests.webhooks.support import SECRET, TOKEN, Seen, chunked, make, post, signed, until
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from omnichat_async.webhooks import Delivery, WebhookEvent
+    from omnichat_async.webhooks import WebhookEvent
 
 OK = (200, b"ok")
 
@@ -374,6 +382,139 @@ def test_one_failing_handler_keeps_no_other_from_its_turn_and_stop_ends() -> Non
     run_virtual(main())
 
 
+def test_a_handler_can_be_called_by_a_test_as_what_it_is() -> None:
+    """Type checkers see to it: here they would complain of what is awaited."""
+
+    async def main() -> None:
+        receiver, called = make(), list[str]()
+
+        @receiver.on("ticket/update")
+        async def on_ticket(event: OmnichatEvent[Ticket], _: Delivery) -> None:
+            called.append(f"{event.topic} {event.data.status}")
+
+        @receiver.on_any
+        async def on_any(event: WebhookEvent, _: Delivery) -> None:
+            called.append(event.name)
+
+        @receiver.on(OmnichatEvent)
+        def on_class(event: WebhookEvent, _: Delivery) -> None:
+            called.append(event.name)
+
+        (event,) = parse_event(to_bytes({"status": "Open"}), {"X-Omnichat-Topic": "ticket/update"})
+        assert isinstance(event, OmnichatEvent)
+        delivery = Delivery(key="k", attempt=1, received_at=datetime.now(UTC))
+        await on_ticket(event, delivery)
+        await on_any(event, delivery)
+        on_class(event, delivery)
+        assert called == ["ticket/update Open", "ticket/update", "ticket/update"]
+
+    run_virtual(main())
+
+
+@pytest.mark.parametrize("name", ["on", "on_message", "on_status", "on_agent"])
+def test_a_handler_that_would_never_be_called_is_refused(name: str) -> None:
+    """Its events would be answered, done, and gone."""
+
+    async def handler(event: Any, delivery: Delivery) -> None: ...
+
+    receiver = make()
+    with pytest.raises(ConfigurationError, match=rf"^{name}\(\) takes"):
+        getattr(receiver, name)(handler)
+
+
+@pytest.mark.parametrize("what", [Ticket, None, 3, ["ticket/update"]])
+def test_only_topics_and_classes_of_events_can_be_waited_for(
+    what: Any, caplog: pytest.LogCaptureFixture
+) -> None:
+    with pytest.raises(ConfigurationError, match="a topic or a class of events"):
+        make().on(what)
+    make().on("ticket/updated")
+    assert "no documented topic is called 'ticket/updated'" in caplog.text
+
+
+def test_hooks_hear_of_every_request_and_of_every_attempt() -> None:
+    """Under ``ack="handled"``, where nothing is tried again."""
+
+    async def main() -> None:
+        heard: list[Any] = []
+        receiver = make(ack="handled", hooks=(heard.append,), work=WorkPolicy(timeout=5))
+        hang = asyncio.Event().wait
+        fates: list[Any] = [None, ValueError(), RejectWebhook(503), hang, None]
+
+        @receiver.on_any
+        async def handler(event: Any, _: Delivery) -> None:
+            fate = fates.pop(0)
+            if isinstance(fate, Exception):
+                raise fate
+            if fate is not None:
+                await fate()
+
+        async with receiver:
+            assert (await receiver.handle(handshake_request(TOKEN))).status == 200
+            assert [each.status for each in heard] == [200]
+            assert receiver.health.answered == 0
+            for expected in (200, 200, 503, 200):
+                assert (await post(receiver, signed()))[0] == expected
+            for _ in range(2):
+                assert await post(receiver, signed(event_id="same")) == OK
+        outcomes = [each for each in heard if isinstance(each, Outcome)]
+        assert [(each.state, each.error) for each in outcomes] == [
+            ("done", None),
+            ("dead", "ValueError"),
+            ("dead", "RejectWebhook"),
+            ("dead", "TimeoutError"),
+            ("done", None),
+        ]
+        assert sum(not isinstance(each, Outcome) for each in heard) == 7
+
+    run_virtual(main())
+
+
+def test_handlers_that_all_hang_do_not_end_the_work_of_requests() -> None:
+    async def main() -> None:
+        seen = Seen()
+        policy = WorkPolicy(concurrency=2, timeout=60)
+        receiver = make(ack="handled", work=policy)
+
+        @receiver.on(InboundMessage)
+        async def stuck(_: Any, __: Delivery) -> None:
+            await asyncio.Event().wait()
+
+        receiver.on("ticket/update")(seen.handler)
+        async with receiver:
+            for sender in ("a", "b"):
+                message = whatsapp_message(id=sender, **{"from": sender})
+                assert await post(receiver, signed(whatsapp_body(message))) == OK
+            assert await post(receiver, signed()) == OK
+            assert seen.events == []
+            await asyncio.sleep(60)
+            assert len(seen.events) == 1
+
+    run_virtual(main())
+
+
+def test_a_slow_body_leaves_its_handlers_so_much_less_time() -> None:
+    """The sender waits for 15 s in all."""
+
+    async def main() -> None:
+        loop = asyncio.get_running_loop()
+        request = signed()
+        assert isinstance(request.body, bytes)
+        slow = chunked(request.body[:9], request.body[9:], pause=4)
+        receiver = make(ack="handled")
+
+        @receiver.on_any
+        async def long(_: Any, __: Delivery) -> None:
+            await asyncio.sleep(100)
+
+        async with receiver:
+            began = loop.time()
+            assert await post(receiver, attrs.evolve(request, body=slow)) == OK
+            assert 10 <= loop.time() - began < 10.1
+
+    run_virtual(main())
+
+
 def test_a_function_that_is_not_async_runs_in_a_thread() -> None:
     variable: ContextVar[str] = ContextVar("variable", default="")
 
@@ -477,6 +618,16 @@ def test_a_genuine_body_that_cannot_be_read_is_kept_for_a_person() -> None:
                 assert (await post(receiver, signed(b'{"a":')))[0] == 400
             (dead,) = await inbox.stored("dead")
             assert dead.record.body == b'{"a":'
+        wide = {"phone_number_id": "1", "padding": "x" * 9000}
+        large = whatsapp_body(*[whatsapp_message(id=str(n)) for n in range(50)], metadata=wide)
+        many = whatsapp_body(*[{"id": str(n)} for n in range(101)])
+        for body in (large, many):
+            inbox = MemoryInbox(clock=lambda: 0.0)
+            limits = Limits(max_body=20_000, max_events=100)
+            async with make(Seen(), inbox=inbox, limits=limits) as receiver:
+                assert (await post(receiver, signed(body)))[0] == 413
+                (dead,) = await inbox.stored("dead")
+                assert dead.record.body == to_bytes(body)
 
     run_virtual(main())
 
@@ -513,6 +664,41 @@ def test_two_receivers_share_a_file_by_scope(tmp_path: Path) -> None:
                 before = len(seen.events)
                 await until(lambda: len(seen.events) > before or len(seen.events) == 2)  # noqa: B023
         assert len(seen.events) == 2
+
+    run(main())
+
+
+def test_an_event_of_a_shared_inbox_is_handled_by_a_receiver_of_its_scope(
+    tmp_path: Path,
+) -> None:
+    async def main() -> None:
+        by_scope: dict[str, list[str]] = {"one": [], "two": []}
+        receivers = {
+            scope: make(inbox=SqliteInbox(tmp_path / "inbox.db"), scope=scope) for scope in by_scope
+        }
+
+        @receivers["one"].on("ticket/update")
+        async def one(event: Any, _: Delivery) -> None:
+            by_scope["one"].append(event.event_id)
+
+        @receivers["two"].on("ticket/update")
+        async def two(event: Any, _: Delivery) -> None:
+            by_scope["two"].append(event.event_id)
+
+        # What one takes while it does not work waits for it, and not for whoever is there.
+        async with receivers["one"] as receiver:
+            await receiver._worker.stop()  # type: ignore[union-attr]
+            assert await post(receiver, signed(event_id="one-first")) == OK
+        async with receivers["two"] as there:
+            for n in range(10):
+                assert await post(there, signed(event_id=f"two-{n}")) == OK
+            async with receivers["one"] as here:
+                for n in range(10):
+                    assert await post(here, signed(event_id=f"one-{n}")) == OK
+                await here.idle()
+                await there.idle()
+        assert sorted(by_scope["one"]) == [*(f"one-{n}" for n in range(10)), "one-first"]
+        assert sorted(by_scope["two"]) == [f"two-{n}" for n in range(10)]
 
     run(main())
 
@@ -565,6 +751,38 @@ def test_claims_end_and_are_bounded() -> None:
     run_virtual(main())
 
 
+async def never_awaited(*_: Any) -> None: ...
+
+
+@pytest.mark.parametrize("ack", ["queued", "handled"])
+def test_whatever_a_handler_raises_is_its_own_affair(
+    ack: Any, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Also what is no Exception, as the outcomes of pytest are."""
+
+    class Outcome(BaseException):
+        pass
+
+    async def main() -> None:
+        seen = Seen()
+        receiver = make(ack=ack)
+
+        @receiver.on_any
+        async def fails(_: Any, delivery: Delivery) -> None:
+            if delivery.attempt == 1:
+                raise Outcome("85290000001")
+
+        receiver.on_any(seen.handler)
+        async with receiver:
+            assert await post(receiver, signed()) == OK
+            await asyncio.sleep(10)
+        assert [each.attempt for each in seen.deliveries] == ([1] if ack == "handled" else [1, 2])
+
+    run_virtual(main())
+    assert "Outcome at test_receiver.py" in caplog.text
+    assert "85290000001" not in caplog.text
+
+
 def test_what_cannot_work_is_said_at_once() -> None:
     auth = OmnichatSignature(SECRET)
     wrong: tuple[dict[str, Any], ...] = (
@@ -572,12 +790,23 @@ def test_what_cannot_work_is_said_at_once() -> None:
         {"ack": "queued", "inbox": MemoryInbox()},
         {"ack": "whenever"},
         {"verify_token": ""},
+        {"on_error": never_awaited},
+        {"hooks": (print, never_awaited)},
     )
     for options in wrong:
         with pytest.raises(ConfigurationError):
             Receiver(auth, **options)
     with pytest.raises(ValueError, match="max_body"):
         Limits(max_body=0)
+    with pytest.raises(ConfigurationError, match="MemoryInbox"):
+        SqliteInbox(":memory:")
+    for status in (200, 202, 399, 600, None, "503"):
+        with pytest.raises(ValueError, match="from 400 to 599"):
+            RejectWebhook(status)  # type: ignore[arg-type]
+    no_bytes: tuple[Any, ...] = ("{}", None, {})
+    for body in no_bytes:
+        with pytest.raises(TypeError, match="raw bytes"):
+            WebhookRequest(method="POST", body=body)
 
     async def main() -> None:
         with pytest.raises(ConfigurationError, match="start the receiver"):

@@ -114,6 +114,9 @@ def test_more_than_a_tenth_of_an_hour_switches_it_off(every: int, disabled: bool
                 if not omnichat.disabled:
                     await omnichat.post({})
             assert omnichat.disabled is disabled
+            if disabled:
+                with pytest.raises(SubscriptionDisabled, match="10 % of an hour"):
+                    await omnichat.post({})
         await runner.cleanup()
 
     run(main())

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from omnichat_async.errors import InvalidRequest
 from omnichat_async.testing import FakeOmnichat, event_data, whatsapp_body, whatsapp_message
 from omnichat_async.webhooks import SqliteInbox
 from tests.support.run import run
@@ -75,6 +76,25 @@ def test_events_are_printed_as_lines_of_json(tmp_path: Path) -> None:
     assert rows[1]["headers"]["X-Omnichat-Topic"] == "ticket/update"
 
 
+def test_a_reader_that_stops_reading_keeps_no_request_waiting(tmp_path: Path) -> None:
+    """A pipe holds 64 KiB; with each line written by the loop, the next request was in vain."""
+    ticket = event_data("ticket/update", subject="x" * 10_000)
+    with serving("--inbox", str(tmp_path / "inbox.db")) as (url, process):
+        post(url, *[(ticket, "ticket/update")] * 40)
+        process.send_signal(signal.SIGINT)
+        assert process.wait(30) == 0  # nor does a stop wait for the reader
+
+    async def left() -> dict[str, int]:
+        inbox = SqliteInbox(tmp_path / "inbox.db")
+        counts = await inbox.counts()
+        await inbox.aclose()
+        return counts
+
+    counts = run(left())
+    assert counts["done"] + counts["open"] == 40
+    assert counts["open"] > 20
+
+
 def test_events_go_to_a_private_file_and_dead_ones_are_replayed(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -135,3 +155,6 @@ def test_what_is_missing_is_said(tmp_path: Path, capsys: pytest.CaptureFixture[s
     code, _, stderr = in_process(capsys, "webhook", "replay", "--inbox", str(tmp_path / "none.db"))
     assert (code, "there is no inbox" in stderr) == (2, True)
     assert not (tmp_path / "none.db").exists()
+    os.mkfifo(tmp_path / "pipe")
+    with pytest.raises(InvalidRequest, match="must be a file"):
+        _Lines(tmp_path / "pipe")

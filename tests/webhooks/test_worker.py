@@ -17,25 +17,27 @@ import attrs
 import pytest
 
 from omnichat_async import ConfigurationError
-from omnichat_async.testing import whatsapp_body, whatsapp_message
+from omnichat_async.testing import event_data, whatsapp_body, whatsapp_message
 from omnichat_async.webhooks import (
     InboundMessage,
     Limits,
     MemoryInbox,
+    OmnichatSignature,
+    Receiver,
     SqliteInbox,
     WorkPolicy,
 )
 from tests.support.clock import run_virtual
 from tests.support.exports import ROOT
 from tests.support.run import run
-from tests.webhooks.support import Seen, make, post, signed, until
+from tests.webhooks.support import SECRET, Seen, make, post, signed, until
 from tests.webhooks.test_inbox import record
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
-    from omnichat_async.webhooks import Delivery, Receiver, WebhookEvent
+    from omnichat_async.webhooks import Delivery, WebhookEvent
     from omnichat_async.webhooks.inbox import Job
 
 OK = (200, b"ok")
@@ -52,7 +54,9 @@ def from_each(*senders: str) -> Any:
 # ---- handlers ----------------------------------------------------------------------------------
 
 
-def test_a_handler_that_hangs_is_cut_off_and_tried_again() -> None:
+def test_a_handler_that_hangs_is_cut_off_and_tried_again(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
     async def main() -> None:
         seen = Seen()
         receiver = make(work=WorkPolicy(timeout=30))
@@ -69,6 +73,7 @@ def test_a_handler_that_hangs_is_cut_off_and_tried_again() -> None:
         assert [each.attempt for each in seen.deliveries] == [2]
 
     run_virtual(main())
+    assert caplog.messages == ["the handlers of ticket/update took too long, and were cancelled"]
 
 
 def test_handlers_that_all_hang_do_not_end_the_work() -> None:
@@ -462,14 +467,42 @@ def test_idle_is_when_the_handlers_are_through(ack: Any) -> None:
     run_virtual(main())
 
 
+@pytest.mark.parametrize(
+    ("ack", "said"),
+    [
+        ("stored", ["1 events were cut off, and will be tried again"]),
+        ("queued", ["1 events were cut off", "2 events that waited in memory are lost"]),
+        ("handled", ["the handlers of 2 requests were cut off: their events are lost"]),
+    ],
+)
+def test_a_stop_says_what_becomes_of_what_it_cut_off(
+    ack: Any, said: list[str], caplog: pytest.LogCaptureFixture
+) -> None:
+    async def main() -> None:
+        inbox = MemoryInbox(clock=loop_time) if ack == "stored" else None
+        receiver = make(ack=ack, inbox=inbox)
+
+        @receiver.on_any
+        async def forever(_: WebhookEvent, __: Delivery) -> None:
+            await asyncio.Event().wait()
+
+        async with receiver:
+            for _ in range(2):
+                assert await post(receiver, signed()) == OK
+            await asyncio.sleep(1)  # for the first of them to begin
+
+    run_virtual(main())
+    assert [record.getMessage() for record in caplog.records] == said
+
+
 def test_idle_does_not_go_by_an_answer_that_was_older_than_the_event() -> None:
     async def main() -> None:
         seen = Seen()
         asking = asyncio.Event()
 
         class Slow(MemoryInbox):
-            async def lease(self, limit: int, seconds: float) -> list[Job]:
-                jobs = await super().lease(limit, seconds)
+            async def lease(self, limit: int, seconds: float, scope: str = "") -> list[Job]:
+                jobs = await super().lease(limit, seconds, scope)
                 asking.set()
                 await asyncio.sleep(1)
                 return jobs
@@ -514,6 +547,33 @@ def test_a_receiver_may_be_started_again(tmp_path: Path) -> None:
                 await until(lambda: len(seen.events) == count)  # noqa: B023
 
     run(main())
+
+
+@pytest.mark.parametrize("ack", ["queued", "handled"])
+def test_a_receiver_may_be_started_again_in_another_loop(ack: Any) -> None:
+    """As tests do, and each time with more events than are handled at once."""
+    seen = Seen()
+    receiver = Receiver(OmnichatSignature(SECRET), ack=ack)  # with no clock of a loop
+
+    @receiver.on_any
+    async def slow(event: WebhookEvent, delivery: Delivery) -> None:
+        await asyncio.sleep(0.001)
+        await seen(event, delivery)
+
+    async def main() -> None:
+        async with receiver:
+            posting = [
+                post(
+                    receiver, signed(event_data("ticket/update", ticketId=n), topic="ticket/update")
+                )
+                for n in range(60)
+            ]
+            assert await asyncio.gather(*posting) == [OK] * 60
+            await receiver.idle()
+
+    for _ in range(2):
+        run(main())
+    assert len(seen.events) == 120
 
 
 def test_two_workers_of_one_inbox_share_its_events_and_keep_their_order(tmp_path: Path) -> None:
@@ -611,10 +671,10 @@ def test_what_waits_behind_another_is_not_asked_for_all_the_time() -> None:
         asked = 0
 
         class Counted(MemoryInbox):
-            async def lease(self, limit: int, seconds: float) -> list[Job]:
+            async def lease(self, limit: int, seconds: float, scope: str = "") -> list[Job]:
                 nonlocal asked
                 asked += 1
-                return await super().lease(limit, seconds)
+                return await super().lease(limit, seconds, scope)
 
         seen = Seen(failures=1)
         policy = WorkPolicy(first_wait=2000)
