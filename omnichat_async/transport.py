@@ -298,6 +298,7 @@ class Transport:
             self._in_flight = InFlight(self._max_in_flight)
         if self._given is not None:
             return
+        _warm_up_malloc()
         ended, self._session = (
             self._session,
             aiohttp.ClientSession(
@@ -336,6 +337,15 @@ class Transport:
             self._reading.discard(response)
         response.release() if whole else response.close()
         return Reply(response.status, headers, b"".join(chunks), whole)
+
+
+def _warm_up_malloc() -> None:
+    """Give a block back that is larger than those asyncio reads into, which have 256 KiB.
+
+    glibc maps blocks of 128 KiB or more one by one, at the price of a page fault for each 4 KiB of
+    an answer, until a larger one is given back. Most programs do so sooner or later.
+    """
+    bytearray(512 * 1024)
 
 
 def _room_in(session: aiohttp.ClientSession, most: int | None) -> int | None:

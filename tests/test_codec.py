@@ -71,13 +71,14 @@ def test_the_package_has_no_other_names() -> None:
 # ---- text to JSON ------------------------------------------------------------------------------
 
 
-@pytest.fixture(params=["orjson", "standard library"])
+@pytest.fixture(params=["msgspec", "orjson", "standard library"])
 def parser(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Both ways that text is read."""
-    if request.param == "orjson":
-        pytest.importorskip("orjson", reason="pip install 'omnichat_async[speed]'")
-    else:
-        monkeypatch.setattr(text, "_orjson", lambda: None)
+    """All ways that text is read."""
+    parse = None
+    if request.param != "standard library":
+        pytest.importorskip(request.param, reason="pip install 'omnichat_async[speed]'")
+        parse = getattr(text, f"_{request.param}")()
+    monkeypatch.setattr(text, "_fast", lambda: parse)
 
 
 @pytest.mark.parametrize(
