@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import copy
 import pickle
+from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 import attrs
@@ -30,7 +31,6 @@ from omnichat_async.windows import EPOCH, MILLISECOND
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine, Generator
-    from datetime import datetime
 
     from omnichat_async.calls import Page
     from omnichat_async.events import Event
@@ -63,15 +63,18 @@ def test_the_detailed_pass_runs_once_for_each_odd_row_and_never_for_a_good_one(
 
 def test_rows_around_an_odd_one_are_read_once(monkeypatch: pytest.MonkeyPatch) -> None:
     reads: list[int] = []
-    real = times.from_ms
 
-    def counted(ms: int) -> datetime:
-        reads.append(ms)
-        return real(ms)
+    class Counted(dict[int, datetime]):
+        def __missing__(self, hour: int) -> datetime:
+            reads.append(hour)
+            return EPOCH
 
-    monkeypatch.setattr(rules, "from_ms", counted)
+    expression, given = times.AS_EXPRESSION
+    monkeypatch.setattr(rules, "AS_EXPRESSION", (expression, given | {"hours": Counted()}))
     monkeypatch.setattr(rules, "_generated", {})
-    rows = [{"id": "a", "time": n} for n in range(10)] + [{"id": 5}] + [{"id": "b", "time": 99}]
+    hour = 3_600_000
+    rows: list[Any] = [{"id": "a", "time": n * hour} for n in range(10)]
+    rows += [{"id": 5}, {"id": "b", "time": 99 * hour}]
     page = decode_page(Message, rows)
     assert (len(page), list(page.rejected)) == (11, [10])
     assert reads == [*range(10), 99]
@@ -209,6 +212,7 @@ def test_a_class_with_rules_of_its_own_is_made_by_its_own_init() -> None:
 @given(st.integers(times.FIRST_MS, times.LAST_MS))
 def test_times_are_exact(ms: int) -> None:
     assert times.from_ms(ms) == EPOCH + ms * MILLISECOND
+    assert structure(Message, {"id": "a", "time": ms}).time == EPOCH + ms * MILLISECOND
 
 
 def test_the_hours_that_are_kept_are_bounded() -> None:

@@ -19,7 +19,7 @@ parser has filled into mirrors of the model, code without the tests that it has 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import cached_property
 from operator import itemgetter
 from typing import Any, TypeAlias, get_type_hints
@@ -40,7 +40,7 @@ not fit."""
 @attrs.frozen
 class Inline:
     """The common case of a type, as Python expressions over the value ``{x}``: how to know it and
-    what it becomes. ``{it}`` in them stands for `it`, an object that they need.
+    what it becomes. Names in braces in them stand for the objects in `given` that they need.
 
     `kind` is the exact type of such a value, for which nothing needs to be in `test`; `only`
     says that no value of another type is ever right, so that a parser may look after it.
@@ -48,7 +48,7 @@ class Inline:
 
     test: str = ""
     result: str = "{x}"
-    it: Any = None
+    given: Mapping[str, Any] = attrs.field(factory=dict)
     kind: type[Any] | None = None
     only: bool = False
 
@@ -180,7 +180,8 @@ class Writer:
                 tp = hints[field.name]
                 inline = self._inline[index] = inline_for(tp)
                 self._names[f"type_{index}"], self._names[f"hook_{index}"] = tp, hook_for(tp)
-                self._names[f"it_{index}"] = inline and inline.it
+                for name, value in inline.given.items() if inline else ():
+                    self._names[f"{name}_{index}"] = value
 
     def compiled(self, name: str, lines: Iterator[str]) -> Any:
         """The function that `lines` define."""
@@ -305,7 +306,7 @@ class Writer:
         test, result = "", x
         if inline is not None:
             test, result = (
-                each.format(x=x, it=f"it_{index}")
+                each.format(x=x, **{name: f"{name}_{index}" for name in inline.given})
                 for each in (inline.known_by(parsed=parsed), inline.result)
             )
         is_right = inline is not None and not test  # whatever it is

@@ -10,7 +10,7 @@ import cattrs
 
 from omnichat_async.codec.generate import Hook, Inline, ModelHooks, Writer
 from omnichat_async.codec.misfits import SCALARS, Mismatch
-from omnichat_async.codec.times import FIRST_MS, LAST_MS, from_ms
+from omnichat_async.codec.times import AS_EXPRESSION, FIRST_MS, LAST_MS, from_ms
 from omnichat_async.models.base import Model, NumericText, OpenEnum, OpenIntEnum, is_frozen
 
 if TYPE_CHECKING:
@@ -166,9 +166,10 @@ def _inline(tp: Any) -> Inline | None:
     """The common case of a field's type, for generated code, or None to leave all to its hook."""
     members = _members(tp)
     if enum := _one_of(members, OpenEnum):
-        return Inline("(known_as := {it}({x}))", "known_as", enum.known().get, kind=str, only=True)
+        test, given = "(known_as := {known}({x}))", {"known": enum.known().get}
+        return Inline(test, "known_as", given, kind=str, only=True)
     if members == [datetime]:
-        return Inline(f"{FIRST_MS} <= {{x}} <= {LAST_MS}", "{it}({x})", from_ms, kind=int)
+        return Inline(f"{FIRST_MS} <= {{x}} <= {LAST_MS}", *AS_EXPRESSION, kind=int)
     if _is_dict(members[0]):
         return Inline(kind=dict, only=True)
     if not all(m in SCALARS for m in members):
@@ -177,7 +178,7 @@ def _inline(tp: Any) -> Inline | None:
     return (
         Inline(kind=members[0], only=True)
         if len(exact) == 1
-        else Inline("type({x}) in {it}", it=exact)
+        else Inline("type({x}) in {exact}", given={"exact": exact})
     )
 
 

@@ -12,7 +12,7 @@ from itertools import repeat
 
 from omnichat_async.windows import EPOCH
 
-__all__ = ["FIRST_MS", "LAST_MS", "from_ms"]
+__all__ = ["AS_EXPRESSION", "FIRST_MS", "LAST_MS", "from_ms"]
 
 FIRST_MS, LAST_MS = -62_135_596_800_000, 253_402_300_799_999
 """The epoch milliseconds that a datetime can hold."""
@@ -32,6 +32,14 @@ class _Hours(dict[int, datetime]):
 _hours = _Hours()
 _seconds = list(map(timedelta, repeat(0), range(3600)))
 _milliseconds = list(map(timedelta, repeat(0), repeat(0), range(0, 1_000_000, 1000)))
+
+
+AS_EXPRESSION = (
+    f"{{hours}}[{{x}} // {_HOUR_MS}] + {{seconds}}[(rest := {{x}} % {_HOUR_MS}) // 1000]"
+     " + {milliseconds}[rest % 1000]",
+    {"hours": _hours, "seconds": _seconds, "milliseconds": _milliseconds},
+)
+"""What `from_ms` does, for generated code that must not call anything; and what it needs."""
 
 
 def from_ms(ms: int) -> datetime:

@@ -141,13 +141,14 @@ class Rows(Generic[T]):
     async def __anext__(self) -> T:
         # A walk comes here for every row: nothing is called, and nothing waited for, but at the
         # end of a page.
-        if not self._left:
+        left = self._left
+        if not left:
             page, self._behind = await self._pages.next()
             self._here = self._pages.here
-            self._left = in_order(page)[self._here.row :]
-            self._left.reverse()
-        entry = self._left.pop()
-        if self._left:
+            left = self._left = in_order(page)[self._here.row :]
+            left.reverse()
+        entry = left.pop()
+        if left:
             self._here.row += 1
         else:
             self._pages.move(self._behind)
