@@ -34,11 +34,11 @@ _seconds = list(map(timedelta, repeat(0), range(3600)))
 _milliseconds = list(map(timedelta, repeat(0), repeat(0), range(0, 1_000_000, 1000)))
 
 
-AS_EXPRESSION = (
+_SUM = (
     f"{{hours}}[{{x}} // {_HOUR_MS}] + {{seconds}}[(rest := {{x}} % {_HOUR_MS}) // 1000]"
-     " + {milliseconds}[rest % 1000]",
-    {"hours": _hours, "seconds": _seconds, "milliseconds": _milliseconds},
+    " + {ms}[rest % 1000]"
 )
+AS_EXPRESSION = (_SUM, {"hours": _hours, "seconds": _seconds, "ms": _milliseconds})
 """What `from_ms` does, for generated code that must not call anything; and what it needs."""
 
 
