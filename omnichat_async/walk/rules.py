@@ -68,14 +68,21 @@ def sorted_rows(rows: list[Any], kind: RowKind) -> list[Any]:
     if kind.time is None:
         return rows
 
-    def order(row: Any) -> tuple[int, str]:
+    by_time: dict[int, list[Any]] = {}
+    for row in rows:
         time = time_of(row, kind)
-        return (-1 if time is None else time, str(key_of(row, kind)))
-
-    return sorted(rows, key=order)
+        by_time.setdefault(-1 if time is None else time, []).append(row)
+    ordered: list[Any] = []
+    for time in sorted(by_time):
+        same = by_time[time]
+        # Most times have one row, whose key need not be known.
+        ordered += same if len(same) == 1 else sorted(same, key=lambda row: str(key_of(row, kind)))
+    return ordered
 
 
 def _at(row: dict[str, Any], path: str) -> Any:
+    if "." not in path:
+        return row.get(path)
     value: Any = row
     for name in path.split("."):
         value = value.get(name) if isinstance(value, dict) else None
