@@ -171,7 +171,7 @@ async def compare(rows: int, suffixes: list[str]) -> list[Measured]:
 
 async def json_lines(smoke: bool, file: str | None) -> bool:
     """CPU of an export to JSON lines beside the loop with orjson; whether every row arrived."""
-    rows, rounds = (10_000, 1) if smoke else (50_000, 5)
+    rows, rounds = (10_000, 1) if smoke else (200_000, 5)
     report = Report("export_to_json_lines", "Export to JSON lines: CPU beside a loop by hand")
     ways = ["plain_fast", "sdk"]
     ratios, complete = [], True

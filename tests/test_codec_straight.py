@@ -46,7 +46,7 @@ class Careful(Model):
     names: dict[str, Any] = attrs.field(factory=dict)
 
 
-@attrs.frozen(kw_only=True)
+@attrs.frozen(kw_only=True)  # pyright: ignore[reportGeneralTypeIssues] - attrs allows it
 class Fixed(Model):
     """A row that cannot be changed."""
 

@@ -11,7 +11,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from omnichat_async.jobs import columns
-from omnichat_async.jobs.columns import compact
+from omnichat_async.jobs.columns import compact, lines
 
 pytest.importorskip("msgspec", reason="pip install 'omnichat_async[speed]'")
 
@@ -43,6 +43,7 @@ def slowly(value: Any) -> str:
 @example({"\ud800": ""})
 def test_msgspec_changes_no_text(value: Any) -> None:
     assert compact(value) == slowly(value)
+    assert lines([value, 1, value]).decode() == f"{slowly(value)}\n1\n{slowly(value)}\n"
 
 
 def test_rows_without_floats_are_not_written_by_the_standard_library(

@@ -44,7 +44,9 @@ _SEEN_FILL = 0.95
 def key_of(row: Any, kind: RowKind) -> Any:
     """What tells a row from all others: its key fields, or else all of it."""
     if isinstance(row, dict) and kind.key:
-        parts = tuple(_at(row, path) for path in kind.key)
+        parts = tuple([_at(row, path) for path in kind.key])
+        if len(parts) == 1 and type(parts[0]) is str and parts[0]:
+            return parts  # nearly always
         if any(isinstance(part, str | int) and part != "" for part in parts):
             return tuple(part if isinstance(part, str | int) else None for part in parts)
     return json.dumps(row, sort_keys=True, ensure_ascii=False)

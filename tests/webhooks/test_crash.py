@@ -76,6 +76,7 @@ def handled(log: Path) -> Counter[str]:
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(600)  # each kill costs the start of a process
 @pytest.mark.parametrize(("workers", "kills"), [(1, rounds(50, 200)), (2, rounds(20, 100))])
 def test_killed_after_the_answer_no_event_is_lost_and_none_done_is_handled_again(
     tmp_path: Path, workers: int, kills: int

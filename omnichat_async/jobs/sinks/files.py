@@ -15,7 +15,7 @@ import os
 from typing import TYPE_CHECKING, Any, Protocol
 
 from omnichat_async.errors import InvalidRequest
-from omnichat_async.jobs.columns import compact, flat_columns, flatten
+from omnichat_async.jobs.columns import flat_columns, flatten, lines
 from omnichat_async.jobs.sinks.base import Receipt, Sink, about, beside, sync_folder
 from omnichat_async.jobs.sinks.layout import (
     keep_layout,
@@ -55,7 +55,7 @@ class RowFormat(Protocol):
         """What stands before the first row."""
         ...
 
-    def encode(self, stream: Stream, rows: Iterable[Any]) -> bytes:
+    def encode(self, stream: Stream, rows: Sequence[Any]) -> bytes:
         """Some rows."""
         ...
 
@@ -74,9 +74,9 @@ class JsonlFormat:
         del stream
         return b""
 
-    def encode(self, stream: Stream, rows: Iterable[Any]) -> bytes:
+    def encode(self, stream: Stream, rows: Sequence[Any]) -> bytes:
         del stream
-        return "".join(compact(row) + "\n" for row in rows).encode()
+        return lines(rows)
 
 
 class CsvFormat:
@@ -98,7 +98,7 @@ class CsvFormat:
     def header(self, stream: Stream) -> bytes:
         return self._lines([self._columns(stream)])
 
-    def encode(self, stream: Stream, rows: Iterable[Any]) -> bytes:
+    def encode(self, stream: Stream, rows: Sequence[Any]) -> bytes:
         columns = self._columns(stream)
         return self._lines(flatten(row, columns) for row in rows)
 
