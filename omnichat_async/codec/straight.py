@@ -83,7 +83,7 @@ class _Straight:
         try:
             rows, *others = spread(self._decode(body))
             self._make(map(spread, rows), items.append, missing)
-        except (ValueError, RecursionError, Mismatch, KeyError):
+        except (self._msgspec.MsgspecError, ValueError, RecursionError, Mismatch, KeyError):
             return None
         given = zip(self._of_pages, others, strict=True)
         return Page(items, total_of({name: value for name, value in given if value is not missing}))

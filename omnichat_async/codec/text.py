@@ -51,7 +51,15 @@ def _msgspec() -> Callable[[bytes], Any] | None:
         import msgspec  # noqa: PLC0415
     except ImportError:
         return None
-    return msgspec.json.Decoder().decode
+    decode = msgspec.json.Decoder().decode
+
+    def parse(body: bytes) -> Any:
+        try:
+            return decode(body)
+        except msgspec.MsgspecError as error:  # before 0.22 no ValueError
+            raise ValueError(str(error)) from None
+
+    return parse
 
 
 def _orjson() -> Callable[[bytes], Any] | None:

@@ -123,8 +123,8 @@ def lines(values: Sequence[Any]) -> bytes:
         try:
             if all(map(_is_plain, values)):
                 return encode(values)
-        except (ValueError, RecursionError):
-            pass  # half of a pair; nested deeply
+        except (ValueError, OverflowError, RecursionError):
+            pass  # half of a pair; a number too big for older versions; nested deeply
     text = "".join(map(_slowly, values))
     return text.encode("utf-8", "backslashreplace")
 
