@@ -25,6 +25,7 @@ from omnichat_async.models import (
     ReferralOrder,
     TaggingLog,
 )
+from omnichat_async.models.base import local
 
 if TYPE_CHECKING:
     from omnichat_async.calls import Page
@@ -44,6 +45,7 @@ class Careful(Model):
     count: int = attrs.field(default=1, validator=attrs.validators.ge(0))
     size: int = 5
     names: dict[str, Any] = attrs.field(factory=dict)
+    made_here: int = local(default=7)
 
 
 @attrs.frozen(kw_only=True)  # pyright: ignore[reportGeneralTypeIssues] - attrs allows it
