@@ -173,6 +173,7 @@ def pages(draw: st.DrawFn) -> tuple[type[Model], list[bytes]]:
 @example((Message, [b'{"content":[{"id":"1","id":"2"}],"content":[{"id":"3"}]}'] * 2))
 @example((Message, [b'{"content":[{"id":"1","new":1e400}]}'] * 2))
 @example((Careful, [b'{"content":[{"id":" 1 ","new":1},{"id":"2","size":6}]}'] * 2))
+@example((MessagesSent, [b'{"content":[{"new":1},{}]}'] * 2))
 @example((Fixed, [b'{"content":[{"name":"n","new":1},{}]}'] * 2))
 @example((Message, [b'{"content":[{"id":"1","time":1.0}, {"id":"2","time":-62135596800001}]}']))
 @example((Message, [b'{"content":[{"id":"1","new":' + b"[" * 3000 + b"]" * 3000 + b"}]}"]))
