@@ -19,7 +19,7 @@ parser has filled into mirrors of the model, code without the tests that it has 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from functools import cached_property
 from operator import itemgetter
 from typing import Any, TypeAlias, get_type_hints
@@ -29,7 +29,7 @@ import attrs
 from omnichat_async.codec.misfits import Mismatch
 from omnichat_async.models.base import Model, is_frozen, wire_name
 
-__all__ = ["Hook", "Inline", "Mirrored", "ModelHooks", "Writer", "known_names"]
+__all__ = ["Hook", "Inline", "Mirrored", "ModelHooks", "Writer", "known_names", "unknown_fields"]
 
 Hook: TypeAlias = Callable[[Any, Any], Any]
 Reader: TypeAlias = Callable[[list[Any], Callable[[Any], None]], None]
@@ -54,9 +54,10 @@ class Inline:
 
     def known_by(self, *, parsed: bool) -> str:
         """The whole test; `parsed` if a parser has looked at the type."""
-        by_kind = self.kind is not None and not (parsed and self.only)
-        tests = [f"type({{x}}) is {self.kind.__name__}"] if by_kind and self.kind else []
-        return " and ".join(tests + [self.test] * bool(self.test))
+        if self.kind is None or (parsed and self.only):
+            return self.test
+        by_kind = f"type({{x}}) is {self.kind.__name__}"
+        return f"{by_kind} and {self.test}" if self.test else by_kind
 
 
 @attrs.frozen
@@ -69,6 +70,11 @@ class Mirrored:
     kind: type[Any] | None = None
     required: bool = False
     nullable: bool = False
+
+
+def unknown_fields(names: Iterable[str]) -> list[Mirrored]:
+    """Fields of a mirror for wire names that nobody has heard of."""
+    return [Mirrored(f"u_{n}", name) for n, name in enumerate(names)]
 
 
 def wire_fields(cls: type[Any]) -> list[attrs.Attribute[Any]]:
@@ -95,14 +101,14 @@ class ModelHooks:
     """How to read a model. Its code is written and compiled when it is first needed."""
 
     def __init__(self, writer: Writer) -> None:
-        self._writer = writer
+        self.writer = writer
         self._readers: dict[frozenset[str], Reader] = {}
         self._latest: Reader = _none
 
     @cached_property
     def one(self) -> Hook:
         """Reads one object."""
-        hook: Hook = self._writer.compiled("one", self._writer.reads_one())
+        hook: Hook = self.writer.compiled("one", self.writer.reads_one())
         return hook
 
     def all(self, rows: list[Any]) -> list[Any]:
@@ -129,15 +135,15 @@ class ModelHooks:
         keys = frozenset(rows[0])
         found = self._readers.get(keys)
         if found is None and self._are_worth_it(rows, keys):
-            lines = self._writer.reads_rows(keys)
-            found = self._readers[keys] = self._writer.compiled("rows_of", lines)
+            lines = self.writer.reads_rows(keys)
+            found = self._readers[keys] = self.writer.compiled("rows_of", lines)
         return found
 
     def _are_worth_it(self, rows: list[Any], keys: frozenset[str]) -> bool:
         return (
             len(rows) == _RUN
             and len(self._readers) < _MOST_SHAPES
-            and self._writer.can_pick(keys)
+            and self.writer.can_pick(keys)
             and all(type(row) is dict and row.keys() == keys for row in rows)
         )
 
@@ -263,12 +269,12 @@ class Writer:
                 required, nullable = field.default is attrs.NOTHING, field.default is None
                 name = f"x_{index}"
                 fields.append(Mirrored(name, wire_name(field), kind, required, nullable))
-        return fields + [Mirrored(f"u_{n}", name) for n, name in enumerate(unknown)]
+        return fields + unknown_fields(unknown)
 
     def reads_mirrors(self, unknown: Sequence[str]) -> Iterator[str]:
         """Code that reads mirrors, given as tuples of values; UNSET stands for what is missing."""
         names = [field.name for field in self.mirror(unknown)]
-        extra = [f"u_{n}" for n in range(len(unknown))]
+        extra = [field.name for field in unknown_fields(unknown)]
         self._names["unknown"] = unknown
         yield "def rows_of(rows, add, UNSET):"
         yield f"    for ({', '.join(names)},) in rows:"

@@ -185,14 +185,9 @@ def _inline(tp: Any) -> Inline | None:
 _generated: dict[type[Model], ModelHooks] = {}
 
 
-def writer_for(cls: type[Model]) -> Writer:
-    """What writes the code that reads a model."""
-    return Writer(cls, hook_for, _inline)
-
-
 def _hooks(cls: type[Model]) -> ModelHooks:
     if cls not in _generated:
-        _generated[cls] = ModelHooks(writer_for(cls))
+        _generated[cls] = ModelHooks(Writer(cls, hook_for, _inline))
     return _generated[cls]
 
 
@@ -237,3 +232,8 @@ def hook_for(tp: Any) -> Hook:
 def rows_hook(model: type[Any]) -> Callable[[list[Any]], list[Any]]:
     """The function that reads rows as `model` objects, up to the first that does not fit."""
     return _hooks(model).all
+
+
+def writer_for(model: type[Any]) -> Writer:
+    """What writes the code that reads a model."""
+    return _hooks(model).writer

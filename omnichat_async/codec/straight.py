@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from omnichat_async.calls import Page
 from omnichat_async.codec.answers import TOTAL_KEYS, decode_page, total_of
-from omnichat_async.codec.generate import Mirrored
+from omnichat_async.codec.generate import Mirrored, unknown_fields
 from omnichat_async.codec.misfits import Mismatch
 from omnichat_async.codec.rules import writer_for
 
@@ -56,8 +56,8 @@ class _Straight:
         writer = self._writer
         row = self._struct(writer.mirror(self._of_rows))
         rows = Mirrored("rows", "content", list[row], required=True)  # type: ignore[valid-type]
-        others = [Mirrored(f"u_{n}", name) for n, name in enumerate(self._of_pages)]
-        self._decode = self._msgspec.json.Decoder(self._struct([rows, *others])).decode
+        page = self._struct([rows, *unknown_fields(self._of_pages)])
+        self._decode = self._msgspec.json.Decoder(page).decode
         self._make = writer.compiled("rows_of", writer.reads_mirrors(self._of_rows))
 
     def _struct(self, fields: Sequence[Mirrored]) -> Any:
