@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import enum
 import math
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any, Generic, Literal, TypeVar
 from urllib.parse import quote
 
@@ -141,17 +142,17 @@ class Call(Generic[T]):
         """Whether the call may be sent again when nobody knows what became of it."""
         return self.safety is not Safety.ONCE
 
-    def target(self) -> str:
-        """The path and query as they go over the wire, below the base URL."""
+    def target(self) -> tuple[str, str]:
+        """The path below the base URL and the query, as they go over the wire."""
         path = self.path
         for name, value in self.path_params.items():
             path = path.replace("{" + name + "}", encode_segment(name, value))
         query = [
-            f"{_encode(name, name)}={_in_query(name, value)}"
+            f"{_encode_name(name)}={_in_query(name, value)}"
             for name, value in self.params.items()
             if value is not None
         ]
-        return f"{path}?{'&'.join(query)}" if query else path
+        return path, "&".join(query)
 
 
 def encode_segment(name: str, value: str) -> str:
@@ -174,6 +175,11 @@ def _in_query(name: str, value: object) -> str:
     if isinstance(value, int) or (isinstance(value, float) and math.isfinite(value)):
         return _encode(name, repr(value + 0))
     raise InvalidRequest(name, "must be text, a number, true or false", type(value).__name__)
+
+
+@lru_cache(maxsize=256)  # more than the API has parameters
+def _encode_name(name: str) -> str:
+    return _encode(name, name)
 
 
 def _encode(name: str, value: str) -> str:

@@ -8,6 +8,7 @@ import re
 import time
 from datetime import UTC
 from email.utils import parsedate_to_datetime
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 import attrs
@@ -192,6 +193,7 @@ def parse_retry_after(value: str | None, date: str | None = None) -> float | Non
     return seconds if math.isfinite(seconds) and seconds >= 0 else None
 
 
+@lru_cache(maxsize=16)  # a server tells the same second to every answer in it
 def http_date(value: str | None) -> float | None:
     try:
         at = parsedate_to_datetime(value) if value else None

@@ -256,12 +256,12 @@ class RateLimiter:
         those ahead cannot be served by then. `instead_of` gives back a permit that went stale:
         its token is lost, but the caller goes to the front of its lane.
         """
-        self._bind()
+        loop = self._bind()
         if instead_of is not None:
             self._granted -= 1
             self._voided += 1
         if not self._dispatching() and not len(self._lanes):
-            now = self._now()
+            now = loop.time()
             cost = self._cost(now)
             if cost <= 1 and now >= self._adaptive.paused_until and self._bucket.has_capacity(cost):
                 await self._bucket.acquire(cost)  # which does not wait now
@@ -312,11 +312,11 @@ class RateLimiter:
         assert self._loop is not None
         return self._loop.time()
 
-    def _bind(self) -> None:
+    def _bind(self) -> asyncio.AbstractEventLoop:
         """Belong to the running loop. A loop that is closed has taken its waiters with it."""
         loop = asyncio.get_running_loop()
         if loop is self._loop:
-            return
+            return loop
         if self._loop is not None and not self._loop.is_closed():
             raise ConfigurationError(
                 "this RateLimiter is in use in another running event loop: make one per loop "
@@ -331,6 +331,7 @@ class RateLimiter:
         self._dispatcher: asyncio.Task[None] | None = None
         # Without a limit nothing is ever charged, but aiolimiter still needs a finite rate.
         self._bucket = AsyncLimiter(self.capacity, self.capacity / min(self.rate, 1e9))
+        return loop
 
     def _cost(self, now: float) -> float:
         """Tokens for one request: more than one while a refusal has slowed us down."""

@@ -62,17 +62,37 @@ def may_repeat(call: Call[Any], failure: Failure) -> bool:
 class Law:
     """The decisions of one call: it counts attempts and keeps to the policy and the deadline.
 
-    `left` gives the seconds until the deadline (infinite without one), `draw` a random number
-    from 0 to 1.
+    `left` gives the seconds until the deadline (infinite without one), `announce` is told of each
+    repetition, `draw` gives a random number from 0 to 1. `reply` is the latest attempt's answer.
     """
 
     call: Call[Any]
     policy: RetryPolicy
     left: Callable[[], float]
-    announce: Callable[[Failure], None]
+    announce: Callable[[Law, Failure], None]
     draw: Callable[[], float] = random.random
     attempts: int = 0
     throttles: int = 0
+    reply: Reply | None = None
+    _unsettled: Failure | None = None
+    _refused: Failure | None = None
+
+    def note(self, failure: Failure) -> None:
+        """Remember what an attempt came to, for the verdict."""
+        if failure.throttled:
+            self._refused = failure
+        elif failure.phase is not Phase.NOT_SENT:
+            self._unsettled = failure
+
+    def verdict(self, last: Failure) -> Failure:
+        """What the call came to, whose `last` attempt is only the end of it."""
+        if last.phase is not Phase.NOT_SENT:
+            return last
+        if (earlier := self._unsettled) is not None:  # the last one never left, but this one did
+            both = f"{earlier.reason}, then {last.reason}"
+            return Failure(Phase.UNKNOWN, both, reply=earlier.reply)
+        # Time may have run out in the queue, but a refusal before that is why it failed.
+        return self._refused or last
 
     def decide(self, failure: Failure) -> float | None:
         """Seconds to wait before the next attempt, or None to give up."""
@@ -107,7 +127,7 @@ def _wait_of(failure: Failure) -> float:
 
 def _announce(details: Any) -> None:
     law: Law = details["args"][0]
-    law.announce(details["exception"])
+    law.announce(law, details["exception"])
 
 
 with warnings.catch_warnings():
@@ -140,6 +160,7 @@ async def _once(law: Law, attempt: Callable[[], Awaitable[Reply]]) -> Reply:
     try:
         return await attempt()
     except Failure as failure:
+        law.note(failure)
         failure.wait = law.decide(failure)
         raise
 

@@ -11,14 +11,14 @@ from typing import TYPE_CHECKING, Any, TypeVar, cast
 import attrs
 
 from omnichat_async import codec
-from omnichat_async.classify import TOO_MANY_REQUESTS, Failure, Phase, classify, to_error
+from omnichat_async.classify import TOO_MANY_REQUESTS, Failure, classify, to_error
 from omnichat_async.clock import ServerClock
 from omnichat_async.errors import DecodeError
 from omnichat_async.events import AttemptStarted, Finished, Retrying, Throttled
 from omnichat_async.retries import LONGEST_WAIT_S, Law, RetryPolicy, persist
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Awaitable, Callable, Sequence
 
     from omnichat_async.calls import Call
     from omnichat_async.classify import Reply
@@ -74,67 +74,39 @@ class Session:
         """What sends the requests of this client."""
         return self._connect()
 
-    async def execute(self, call: Call[T], options: Options) -> T:
+    def execute(self, call: Call[T], options: Options) -> Awaitable[T]:
         """Send `call` until it succeeds or its policy gives up, and decode the answer."""
-        return await self._perform(call, options, _decode)
+        return self._perform(call, options, _decode)
 
-    async def fetch(self, call: Call[T], options: Options) -> Callable[[], T]:
+    def fetch(self, call: Call[T], options: Options) -> Awaitable[Callable[[], T]]:
         """The same, but the answer is decoded when the result is called: an answer that has to
         wait for its turn takes least memory as it came, and is in the cache when it is read."""
-        return await self._perform(call, options, partial(partial, _decode))
+        return self._perform(call, options, _unread)
 
     async def _perform(
         self, call: Call[Any], options: Options, read: Callable[[Call[Any], Reply], T]
     ) -> T:
-        loop = asyncio.get_running_loop()
-        start = loop.time()
+        now = asyncio.get_running_loop().time
+        start = now()
         deadline = math.inf if options.timeout is None else start + options.timeout
-        law = Law(
-            call,
-            options.retry,
-            left=lambda: deadline - loop.time(),
-            announce=lambda failure: self._announce(law, failure),
-        )
-        reply: Reply | None = None
-        unsettled: Failure | None = None
-        refused: Failure | None = None
+        law = Law(call, options.retry, left=lambda: deadline - now(), announce=self._announce)
+        lane = options.lane or "interactive"
         outcome: str | None = None
-
-        async def attempt() -> Reply:
-            nonlocal reply, unsettled, refused
-            reply = None
-            try:
-                reply = await self._send(call, law, options.lane or "interactive", deadline)
-                if (failure := classify(call, reply)) is not None:
-                    raise failure
-            except Failure as failure:
-                if failure.throttled:
-                    refused = failure
-                elif failure.phase is not Phase.NOT_SENT:
-                    unsettled = failure
-                raise
-            return reply
-
         try:
-            return read(call, await persist(law, attempt))
+            return read(call, await persist(law, lambda: self._attempt(law, lane, deadline)))
         except Failure as failure:
-            if failure.phase is Phase.NOT_SENT and unsettled is not None:
-                # The last attempt never left, but an earlier one did.
-                both = f"{unsettled.reason}, then {failure.reason}"
-                failure = Failure(Phase.UNKNOWN, both, reply=unsettled.reply)
-            elif failure.phase is Phase.NOT_SENT and refused is not None:
-                failure = refused  # time ran out in the queue, but that is not why it failed
-            error = to_error(call, failure, law.attempts)
+            error = to_error(call, law.verdict(failure), law.attempts)
             outcome = type(error).__name__
             raise error from error.__cause__
         except BaseException as error:
             outcome = type(error).__name__
             raise
         finally:
-            self._finished(law, loop.time() - start, reply, outcome)
+            self._finished(law, now() - start, outcome)
 
-    async def _send(self, call: Call[Any], law: Law, lane: Lane, deadline: float) -> Reply:
-        """The first two stages: wait for the limit, send once."""
+    async def _attempt(self, law: Law, lane: Lane, deadline: float) -> Reply:
+        """The first three stages: wait for the limit, send once, classify the answer."""
+        call, law.reply = law.call, None
         attempt = self.transport.attempt(
             self.limiter,
             lane=lane,
@@ -142,15 +114,19 @@ class Session:
             on_start=partial(self._started, law) if self._hooks else None,
         )
         try:
-            async with asyncio.timeout_at(None if deadline == math.inf else deadline):
+            async with asyncio.timeout_at(None if deadline == math.inf else deadline) as bound:
+                attempt.bound = bound
                 reply = await self.transport.send(call, attempt, self._authorization_for(call))
         except TimeoutError:
-            raise Failure(attempt.phase, "the call's timeout ran out", transient=False) from None
+            raise attempt.out_of_time() from None
+        law.reply = reply
         if call.base is None:  # another host has another clock
             self.clock.saw(reply.headers)
         if reply.status == TOO_MANY_REQUESTS:
             told = reply.retry_after
             attempt.throttled(1.0 if told is None else min(told, LONGEST_WAIT_S))
+        if (failure := classify(call, reply)) is not None:
+            raise failure
         return reply
 
     def _authorization_for(self, call: Call[Any]) -> str:
@@ -175,10 +151,10 @@ class Session:
             reason = failure.reason
             self._tell(Retrying(call=label, attempt=law.attempts, wait=wait, reason=reason))
 
-    def _finished(self, law: Law, seconds: float, reply: Reply | None, outcome: str | None) -> None:
+    def _finished(self, law: Law, seconds: float, outcome: str | None) -> None:
         if not (self._hooks or log.isEnabledFor(logging.DEBUG)):
             return
-        status = None if reply is None else reply.status
+        status = None if law.reply is None else law.reply.status
         log.debug(
             "%s: %s after %d attempts, %.3f s",
             law.call.label,
@@ -222,6 +198,10 @@ def _decode(call: Call[T], reply: Reply) -> T:
             body=reply.body,
             raw=error.raw,
         ) from None
+
+
+def _unread(call: Call[T], reply: Reply) -> Callable[[], T]:
+    return partial(_decode, call, reply)
 
 
 def _json_of(call: Call[Any], reply: Reply) -> Any:

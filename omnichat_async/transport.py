@@ -11,6 +11,7 @@ import asyncio
 import contextlib
 import contextvars
 import json
+from functools import lru_cache, partial
 from typing import TYPE_CHECKING, Any
 
 import aiohttp
@@ -36,7 +37,8 @@ __all__ = ["Latency", "Transport"]
 
 CONNECT_S = 10.0
 READ_S = 30.0
-"""Silence longer than this, in seconds, ends an attempt; the call's own timeout bounds it all."""
+"""Silence of so many seconds, and up to an eighth more, ends an attempt; the call's own timeout
+bounds it all."""
 
 LARGEST_BODY = 32 * 1024 * 1024
 """Bytes of one answer after decompression. A page of 100 rows has well under one percent of it."""
@@ -86,13 +88,17 @@ class Attempt:
         lane: Lane,
         deadline: float | None,
         on_start: Callable[[float], None] | None = None,
+        on_send: Callable[[Attempt], None] | None = None,
     ) -> None:
         self.lane: Lane = lane
         self.sent = False
-        self.sent_at = 0.0
+        self.sent_at = self.heard_at = 0.0
+        self.bound: asyncio.Timeout | None = None
+        self._silent = False
         self._limiter = limiter
         self._deadline = deadline
         self._on_start = on_start
+        self._on_send = on_send
         self._permit: Permit | None = None
 
     @property
@@ -121,7 +127,22 @@ class Attempt:
     def about_to_send(self) -> None:
         """From here on nobody can promise that the server got nothing."""
         self.sent = True
-        self.sent_at = asyncio.get_running_loop().time()
+        self.sent_at = self.heard_at = asyncio.get_running_loop().time()
+        if self._on_send is not None:
+            self._on_send(self)
+
+    def end_if_silent(self, now: float) -> None:
+        """Let `bound` end, as if its time were up, what has heard nothing for too long."""
+        bound = self.bound
+        if bound is not None and not bound.expired() and now - self.heard_at >= READ_S:
+            self._silent = True
+            bound.reschedule(now)
+
+    def out_of_time(self) -> Failure:
+        """Say why `bound` has ended this attempt."""
+        if self._silent:
+            return Failure(self.phase, f"{READ_S:g} s of silence")
+        return Failure(self.phase, "the call's timeout ran out", transient=False)
 
     def throttled(self, retry_after: float) -> None:
         """Tell the limiter that the server answered 429, asking for a wait in seconds."""
@@ -140,9 +161,48 @@ class Attempt:
             return Failure(Phase.NOT_SENT, f"no trusted connection ({why})", transient=False)
         if isinstance(error, _NEVER_SENT):
             return Failure(Phase.NOT_SENT, f"no connection ({why})")
-        if isinstance(error, TimeoutError):
-            return Failure(self.phase, f"{READ_S:g} s of silence")
         return Failure(self.phase, f"a broken connection ({why})")
+
+
+class _Silence:
+    """Ends attempts that have heard nothing for READ_S.
+
+    It looks at all of them eight times in that while. A timer for each piece of each answer, which
+    is how aiohttp keeps its sock_read, costs several times as much as reading the piece.
+    """
+
+    def __init__(self) -> None:
+        self._attempts: set[Attempt] = set()
+        self._timer: asyncio.TimerHandle | None = None
+
+    def watch(self, attempt: Attempt) -> None:
+        """Look after `attempt`, which is about to be sent, until it is left."""
+        self._attempts.add(attempt)
+        if self._timer is None:
+            self._look_later(asyncio.get_running_loop())
+
+    def leave(self, attempt: Attempt) -> None:
+        """Have nothing more to do with `attempt`."""
+        self._attempts.discard(attempt)
+
+    def forget(self) -> None:
+        """Begin anew: what was watched has ended, or its loop has."""
+        self._attempts.clear()
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+
+    def _look_later(self, loop: asyncio.AbstractEventLoop) -> None:
+        self._timer = loop.call_later(READ_S / 8, self._look, loop)
+
+    def _look(self, loop: asyncio.AbstractEventLoop) -> None:
+        assert self._timer is not None
+        late, self._timer = loop.time() - self._timer.when(), None
+        if late < READ_S / 8:  # otherwise much may have come in that nobody had time to read
+            for attempt in self._attempts:
+                attempt.end_if_silent(loop.time())
+        if self._attempts:
+            self._look_later(loop)
 
 
 class _Connector(aiohttp.TCPConnector):
@@ -192,7 +252,8 @@ class Transport:
         self._max_in_flight = max_in_flight if session is None else _room_in(session, max_in_flight)
         self._in_flight: InFlight | None = None
         self._reading: set[aiohttp.ClientResponse] = set()
-        self._timeout = aiohttp.ClientTimeout(total=None, sock_connect=CONNECT_S, sock_read=READ_S)
+        self._silence = _Silence()
+        self._timeout = aiohttp.ClientTimeout(total=None, sock_connect=CONNECT_S)
 
     def attempt(
         self,
@@ -203,39 +264,23 @@ class Transport:
         on_start: Callable[[float], None] | None,
     ) -> Attempt:
         """One attempt for `send`; see Attempt."""
-        return Attempt(limiter, lane=lane, deadline=deadline, on_start=on_start)
+        watch = self._silence.watch
+        return Attempt(limiter, lane=lane, deadline=deadline, on_start=on_start, on_send=watch)
 
     async def send(self, call: Call[Any], attempt: Attempt, authorization: str) -> Reply:
         """Send `call` once. Raises Failure when no whole answer came back."""
-        await self._open()  # what cannot work is said before any waiting
+        await self._enter()  # what cannot work is said before any waiting
         headers = {**self._headers, "Authorization": authorization}
         body = None
         if call.json is not None:
             body = _json_body(call.json)
             headers["Content-Type"] = "application/json"
-        owned = self._given is None
-
-        async def guard(
-            request: ClientRequest, handler: aiohttp.ClientHandlerType
-        ) -> aiohttp.ClientResponse:
-            await attempt.take_permit()
-            await self._open()  # much may have happened meanwhile
-            if not owned:  # its connector cannot tell us when the connection is ready
-                attempt.about_to_send()
-            token = _current.set(attempt)
-            try:
-                return await handler(request)
-            except _BROKEN as error:
-                raise attempt.failure(error) from error
-            finally:
-                _current.reset(token)
-
         async with self._slot(attempt.lane):
-            session = await self._open()
+            session = self._open()
             try:
                 response = await session.request(
                     call.method,
-                    URL((call.base or self.base_url) + call.target(), encoded=True),
+                    _url(call.base or self.base_url, *call.target()),
                     data=body,
                     headers=headers,
                     allow_redirects=False,  # the token goes to this host and to no other
@@ -243,14 +288,35 @@ class Transport:
                     auto_decompress=True,
                     timeout=self._timeout,
                     # Innermost, so that what a given session's own middlewares send is paced too.
-                    middlewares=(*getattr(session, "_middlewares", ()), guard),
+                    middlewares=(
+                        *getattr(session, "_middlewares", ()),
+                        partial(self._paced, attempt),
+                    ),
                 )
-            except _BROKEN as error:  # from a given session's own middleware
+                reply = await self._read(response, call, attempt)
+            except _BROKEN as error:
                 raise attempt.failure(error) from error
-            reply = await self._read(response, call)
+            finally:
+                self._silence.leave(attempt)
         if reply.whole and attempt.sent:
             self.latency.add(asyncio.get_running_loop().time() - attempt.sent_at)
         return reply
+
+    async def _paced(
+        self, attempt: Attempt, request: ClientRequest, handler: aiohttp.ClientHandlerType
+    ) -> aiohttp.ClientResponse:
+        """The innermost middleware: what reaches the network has a permit."""
+        await attempt.take_permit()
+        self._open()  # much may have happened meanwhile
+        if self._given is not None:  # its connector cannot tell us when the connection is ready
+            attempt.about_to_send()
+        token = _current.set(attempt)
+        try:
+            return await handler(request)
+        except _BROKEN as error:  # aiohttp must not see it, and send again
+            raise attempt.failure(error) from error
+        finally:
+            _current.reset(token)
 
     def _slot(self, lane: Lane) -> contextlib.AbstractAsyncContextManager[None]:
         return contextlib.nullcontext() if self._in_flight is None else self._in_flight.slot(lane)
@@ -259,18 +325,22 @@ class Transport:
         """Close the session this transport made. Later calls raise ConfigurationError."""
         self._running_loop()
         self._closed = True
+        self._silence.forget()
         session, self._session = self._session, None
         if session is not None and session is not self._given:
             for response in tuple(self._reading):
                 response.close()  # closing the session alone would leave its reader waiting
             await session.close()
 
-    async def _open(self) -> aiohttp.ClientSession:
+    async def _enter(self) -> None:
+        """Be ready for the running loop, or say why that cannot be."""
+        if self._loop is not asyncio.get_running_loop() and not self._closed:
+            await self._move_to(self._running_loop())
+        self._open()
+
+    def _open(self) -> aiohttp.ClientSession:
         if self._closed:
             raise ConfigurationError("the client is closed: make a new OmnichatClient")
-        loop = self._running_loop()
-        if self._loop is not loop:
-            await self._move_to(loop)
         session = self._session
         assert session is not None
         if session.closed:
@@ -294,6 +364,7 @@ class Transport:
                 "that uses it"
             )
         self._loop = loop
+        self._silence.forget()
         if self._max_in_flight is not None:
             self._in_flight = InFlight(self._max_in_flight)
         if self._given is not None:
@@ -310,14 +381,19 @@ class Transport:
         if ended is not None:
             await ended.close()
 
-    async def _read(self, response: aiohttp.ClientResponse, call: Call[Any]) -> Reply:
+    async def _read(
+        self, response: aiohttp.ClientResponse, call: Call[Any], attempt: Attempt
+    ) -> Reply:
+        now = asyncio.get_running_loop().time
         chunks: list[bytes] = []
         size = 0
         whole = True
         headers = {name.lower(): value for name, value in response.headers.items()}
         self._reading.add(response)
         try:
+            attempt.heard_at = now()
             while chunk := await response.content.readany():
+                attempt.heard_at = now()
                 chunks.append(chunk)
                 size += len(chunk)
                 if size > LARGEST_BODY:
@@ -346,6 +422,20 @@ def _warm_up_malloc() -> None:
     an answer, until a larger one is given back. Most programs do so sooner or later.
     """
     bytearray(512 * 1024)
+
+
+def _url(base: str, path: str, query: str) -> URL:
+    scheme, authority, above = _parts(base)
+    return URL.build(
+        scheme=scheme, authority=authority, path=above + path, query_string=query, encoded=True
+    )
+
+
+@lru_cache(maxsize=8)
+def _parts(base: str) -> tuple[str, str, str]:
+    """Scheme, authority and path of a base URL: taken apart once, and not for every request."""
+    url = URL(base, encoded=True)
+    return url.scheme, url.raw_authority, url.raw_path.rstrip("/")
 
 
 def _room_in(session: aiohttp.ClientSession, most: int | None) -> int | None:

@@ -33,7 +33,7 @@ def make_law(
     attempts: int = 1,
     left: float = math.inf,
     draw: float = 1.0,
-    announce: Callable[[Failure], None] = lambda _: None,
+    announce: Callable[[Law, Failure], None] = lambda *_: None,
     **policy: Any,
 ) -> Law:
     return Law(
@@ -225,7 +225,7 @@ def test_no_decision_breaks_a_bound(
 
 def test_waits_are_random_by_default() -> None:
     law = Law(
-        make_call(), RetryPolicy(), left=lambda: math.inf, announce=lambda _: None, attempts=1
+        make_call(), RetryPolicy(), left=lambda: math.inf, announce=lambda *_: None, attempts=1
     )
     waits = {law.decide(make_failure(NOT_SENT)) for _ in range(20)}
     assert len(waits) > 10
@@ -262,7 +262,7 @@ def test_it_repeats_until_it_succeeds_and_sleeps_as_decided() -> None:
     ]
     script = Script([*failures, good])
     announced: list[tuple[Failure, float | None]] = []
-    law = make_law(attempts=0, announce=lambda failure: announced.append((failure, failure.wait)))
+    law = make_law(attempts=0, announce=lambda _, each: announced.append((each, each.wait)))
     assert run_virtual(persist(law, script)) is good
     waits = [0.5, 1.0, 7 * 1.1, 2.0]
     assert script.sleeps() == pytest.approx(waits, abs=2 * TICK_S)
@@ -273,7 +273,7 @@ def test_it_repeats_until_it_succeeds_and_sleeps_as_decided() -> None:
 
 def test_a_first_success_announces_nothing() -> None:
     announced: list[Failure] = []
-    law = make_law(attempts=0, announce=announced.append)
+    law = make_law(attempts=0, announce=lambda _, failure: announced.append(failure))
     script = Script([make_reply()])
     run_virtual(persist(law, script))
     assert (law.attempts, announced, script.sleeps()) == (1, [], [])

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import gc
 import gzip
 import warnings
 import zlib
@@ -37,6 +38,7 @@ from tests.support.calls import (
     quick_client,
     served,
 )
+from tests.support.clock import VirtualLoop, run_virtual
 from tests.support.run import run
 from tests.support.wire import (
     HostileServer,
@@ -317,7 +319,13 @@ REFUSED = OSError(111, "Connection refused")
             True,
             "no connection (ConnectionTimeoutError)",
         ),
-        (aiohttp.SocketTimeoutError("x"), True, Phase.UNKNOWN, True, "30 s of silence"),
+        (
+            aiohttp.SocketTimeoutError("x"),  # from a middleware of a given session
+            True,
+            Phase.UNKNOWN,
+            True,
+            "a broken connection (SocketTimeoutError)",
+        ),
         (
             aiohttp.ServerDisconnectedError(),
             True,
@@ -358,6 +366,108 @@ def test_silence_ends_an_attempt(call: Call[Any], monkeypatch: pytest.MonkeyPatc
                 assert isinstance(error, OutcomeUnknown)
                 assert error.reason == "0.05 s of silence"
             assert len(server.requests) == granted(client) == (2 if call.repeatable else 1)
+
+    run(main())
+
+
+def test_silence_ends_an_attempt_over_a_given_session_and_without_a_timeout(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(transport, "READ_S", 0.05)
+
+    async def main() -> None:
+        async with HostileServer([silent(), OK]) as server, aiohttp.ClientSession() as session:
+            client = quick_client(server.url, session=session)
+            forever = attrs.evolve(client._options, timeout=None)
+            assert await client._session.execute(READ, forever) == {"ok": True}
+            assert len(server.requests) == 2
+
+    run(main())
+
+
+def test_an_answer_that_comes_in_pieces_is_not_silent(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(transport, "READ_S", 0.2)
+
+    async def main() -> None:
+        script = [drip(body={"ok": True}, chunk=2, delay=0.05)]  # 0.3 s in all
+        async with served(script) as (server, client):
+            assert await execute(client, READ) == {"ok": True}
+            assert len(server.requests) == 1
+
+    run(main())
+
+
+class Waiting:
+    """An attempt that was sent and waits, watched, until something ends it; on a virtual clock."""
+
+    def __init__(self, silence: transport._Silence) -> None:
+        self.ended_at: float | None = None
+        self.attempt = Attempt(RateLimiter(None), lane="bulk", deadline=None, on_send=silence.watch)
+
+    async def wait(self) -> None:
+        try:
+            async with asyncio.timeout(None) as self.attempt.bound:
+                self.attempt.about_to_send()
+                await asyncio.get_running_loop().create_future()
+        except TimeoutError:
+            self.ended_at = asyncio.get_running_loop().time()
+
+
+def test_each_attempt_has_its_own_silence() -> None:
+    async def main() -> tuple[list[float], list[str]]:
+        silence, start = transport._Silence(), asyncio.get_running_loop().time()
+        quiet, heard, late = waiting = [Waiting(silence) for _ in range(3)]
+        tasks = [asyncio.ensure_future(each.wait()) for each in (quiet, heard)]
+        await asyncio.sleep(20)
+        heard.attempt.heard_at = asyncio.get_running_loop().time()
+        tasks.append(asyncio.ensure_future(late.wait()))
+        await asyncio.gather(*tasks)
+        for each in waiting:
+            silence.leave(each.attempt)
+        await asyncio.sleep(60)
+        assert silence._timer is None  # with nobody left to look after
+        ended = [(each.ended_at or 0.0) - start for each in waiting]
+        return ended, [each.attempt.out_of_time().reason for each in waiting]
+
+    ended, reasons = run_virtual(main())
+    assert ended == pytest.approx([30, 52.5, 52.5])
+    assert set(reasons) == {"30 s of silence"}
+
+
+def test_a_loop_that_stood_still_takes_nothing_for_silence() -> None:
+    async def main() -> float:
+        loop = asyncio.get_running_loop()
+        assert isinstance(loop, VirtualLoop)
+        silence, start = transport._Silence(), loop.time()
+        one = Waiting(silence)
+        task = asyncio.ensure_future(one.wait())
+        await asyncio.sleep(1)
+        loop._advance(40.0)  # as if a handler had computed for so long
+        await asyncio.sleep(0)
+        await asyncio.sleep(1)
+        assert one.ended_at is None
+        one.attempt.heard_at = loop.time()  # what had come in is read
+        await task
+        silence.leave(one.attempt)
+        assert one.ended_at is not None
+        return one.ended_at - start
+
+    ended = run_virtual(main())
+    assert 71 <= ended < 77
+
+
+def test_a_call_leaves_nothing_for_the_garbage_collector() -> None:
+    async def main() -> None:
+        async with served([OK]) as (_, client):
+            await execute(client, READ)
+            gc.collect()
+            gc.disable()
+            try:
+                for _ in range(50):
+                    await execute(client, READ)
+                assert gc.collect() < 50
+            finally:
+                gc.enable()
 
     run(main())
 

@@ -234,7 +234,7 @@ def test_a_walk_outlasts_an_outage_of_an_hour_if_its_policy_says_so() -> None:
             page = await honest(call)
 
         policy = RetryPolicy(max_attempts=patience)
-        law = Law(make_call(), policy, left=lambda: float("inf"), announce=lambda _: None)
+        law = Law(make_call(), policy, left=lambda: float("inf"), announce=lambda *_: None)
         try:
             await persist(law, attempt)
         except Failure as failure:

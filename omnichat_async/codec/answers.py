@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import typing
+from itertools import chain
 from typing import Any, TypeVar
 
 from omnichat_async.calls import Call, Page
@@ -29,8 +30,8 @@ def total_of(parsed: Any) -> int | None:
     else; None when it gives none."""
     if not isinstance(parsed, dict):
         return None
-    others = [key for key in parsed if _LIKE_A_TOTAL.fullmatch(key)]
-    for key in (*TOTAL_KEYS, *others):
+    others = (key for key in parsed if _LIKE_A_TOTAL.fullmatch(key))
+    for key in chain(TOTAL_KEYS, others):
         total = parsed.get(key)
         # The length keeps int() from raising on thousands of digits.
         if isinstance(total, str) and total.isascii() and total.isdigit() and len(total) < 20:

@@ -67,6 +67,9 @@ class ListQuery(Generic[T]):
     window_names: tuple[str, str] = ("after", "before")
     path_params: Mapping[str, str] = attrs.field(factory=dict)
     kind: RowKind = RowKind()
+    _answer: Answer[Page[T]] = attrs.field(
+        init=False, default=attrs.Factory(lambda self: Answer("page", self.model), takes_self=True)
+    )
 
     @property
     def name(self) -> str:
@@ -75,16 +78,18 @@ class ListQuery(Generic[T]):
 
     def call(self, window: Window | None, page: int, page_size: int) -> Call[Page[T]]:
         """The request for one page."""
-        range_params: dict[str, int] = {}
+        params = dict(self.params)
         if window is not None:
-            range_params = dict(zip(self.window_names, (window.after, window.before), strict=True))
+            after, before = self.window_names
+            params[after], params[before] = window.after, window.before
+        params["page"], params["pageSize"] = page, page_size
         return Call(
             method="GET",
             path=self.path,
             safety=Safety.READ,
-            answer=Answer("page", self.model),
+            answer=self._answer,
             path_params=self.path_params,
-            params={**self.params, **range_params, "page": page, "pageSize": page_size},
+            params=params,
         )
 
 
