@@ -456,6 +456,26 @@ def test_a_loop_that_stood_still_takes_nothing_for_silence() -> None:
     assert 71 <= ended < 77
 
 
+def test_a_call_sets_one_timer(monkeypatch: pytest.MonkeyPatch) -> None:
+    async def main() -> None:
+        async with served([drip(body={"ok": True}, chunk=2, delay=0)]) as (_, client):
+            await execute(client, READ)  # opens the connection
+            set_here: list[str] = []
+            loop = asyncio.get_running_loop()
+            call_at = loop.call_at
+
+            def counted(when: float, callback: Any, *args: Any, **options: Any) -> Any:
+                set_here.append(callback.__qualname__)
+                return call_at(when, callback, *args, **options)
+
+            monkeypatch.setattr(loop, "call_at", counted)
+            for _ in range(10):
+                await execute(client, READ)
+            assert set_here == ["Timeout._on_timeout"] * 10
+
+    run(main())
+
+
 def test_a_call_leaves_nothing_for_the_garbage_collector() -> None:
     async def main() -> None:
         async with served([OK]) as (_, client):
