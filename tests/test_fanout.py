@@ -680,6 +680,22 @@ def test_a_status_needs_no_account(sandbox: Sandbox, journal: Path) -> None:
     run(main())
 
 
+def test_to_ask_how_an_empty_file_stands_makes_no_journal_of_it(
+    sandbox: Sandbox, journal: Path
+) -> None:
+    journal.touch()
+
+    async def to_plan_may() -> None:
+        await planned(sandbox, journal, 20)
+        assert (await read_status(journal)).pending == 20
+
+    with pytest.raises(InvalidRequest, match="journal: must be the journal of a job"):
+        run(read_status(journal))
+    assert journal.read_bytes() == b""
+    assert [path.name for path in journal.parent.iterdir()] == [journal.name]
+    run(to_plan_may())
+
+
 @pytest.mark.parametrize("content", [b"not a database, but long enough to look like one" * 100])
 def test_another_file_is_no_journal(sandbox: Sandbox, journal: Path, content: bytes) -> None:
     journal.write_bytes(content)

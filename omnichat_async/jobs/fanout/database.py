@@ -147,8 +147,12 @@ def _connect(path: Path, *, create: bool) -> sqlite3.Connection:
     """The connection to a file that only its owner may read."""
     if not create or path.exists():
         _may_be_opened(path)
+
+    def check(found: Header) -> None:
+        _check(found, empty_may_be=create)
+
     connection = open_database(
-        path, SCHEMA, version=FORMAT, check=_check, busy_s=BUSY_S, private=create
+        path, SCHEMA, version=FORMAT, check=check, busy_s=BUSY_S, private=create
     )
     connection.execute("PRAGMA cache_size = -16000")
     return connection
@@ -164,7 +168,9 @@ def _may_be_opened(path: Path) -> None:
         raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), str(path))
 
 
-def _check(found: Header) -> None:
+def _check(found: Header, *, empty_may_be: bool) -> None:
+    if not (found.tables or found.version or empty_may_be):
+        raise InvalidRequest("journal", "must be the journal of a job", "an empty file")
     if found.version != FORMAT and (found.version or found.tables):
         raise InvalidRequest(
             "journal",
