@@ -339,8 +339,11 @@ class Engine(Generic[T]):
         if self._closed or self._holding:
             return
         at_once = self._plan.source.concurrency()
+        room = at_once - len(self._under_way)
+        if room <= 0:
+            return
         held = sum(len(each.pages) for each in self._ranges)
-        room = min(at_once - len(self._under_way), 2 * at_once - held)
+        room = min(room, 2 * at_once - held)
         for each in self._ranges:
             while room > 0 and each.next_number <= each.known_pages():
                 self._ask(each)
