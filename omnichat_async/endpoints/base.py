@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from types import UnionType
 
     from omnichat_async.calls import Call
-    from omnichat_async.models.base import Body
+    from omnichat_async.models.body import Body
     from omnichat_async.session import Options, Session
 
 __all__ = ["Area", "check_bsuid", "user_ids", "wire_of"]
