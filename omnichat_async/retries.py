@@ -12,6 +12,7 @@ import backoff
 
 from omnichat_async.classify import Failure, Phase
 from omnichat_async.errors import InvalidRequest
+from omnichat_async.values import shown
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
@@ -40,6 +41,8 @@ class RetryPolicy:
     cap: float = 8.0
     retry_throttled: bool = True
 
+    __repr__ = shown
+
     def __attrs_post_init__(self) -> None:
         if self.max_attempts < 1:
             raise InvalidRequest("max_attempts", "must be 1 or more", str(self.max_attempts))
@@ -58,7 +61,6 @@ def may_repeat(call: Call[Any], failure: Failure) -> bool:
     return call.repeatable
 
 
-@attrs.define
 class Law:
     """The decisions of one call: it counts attempts and keeps to the policy and the deadline.
 
@@ -66,13 +68,22 @@ class Law:
     from 0 to 1.
     """
 
-    call: Call[Any]
-    policy: RetryPolicy
-    left: Callable[[], float]
-    announce: Callable[[Failure], None]
-    draw: Callable[[], float] = random.random
-    attempts: int = 0
-    throttles: int = 0
+    def __init__(
+        self,
+        call: Call[Any],
+        policy: RetryPolicy,
+        *,
+        left: Callable[[], float],
+        announce: Callable[[Failure], None],
+        draw: Callable[[], float] = random.random,
+    ) -> None:
+        self.call = call
+        self.policy = policy
+        self.left = left
+        self.announce = announce
+        self.draw = draw
+        self.attempts = 0
+        self.throttles = 0
 
     def decide(self, failure: Failure) -> float | None:
         """Seconds to wait before the next attempt, or None to give up."""
