@@ -5,12 +5,13 @@ from __future__ import annotations
 import enum
 import math
 from functools import lru_cache
-from typing import TYPE_CHECKING, Any, Generic, Literal, TypeVar
+from typing import TYPE_CHECKING, Any, Generic, Literal, NamedTuple, TypeVar
 from urllib.parse import quote
 
 import attrs
 
 from omnichat_async.errors import InvalidRequest
+from omnichat_async.values import shown
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -53,8 +54,7 @@ class Safety(enum.Enum):
     never arrived."""
 
 
-@attrs.frozen
-class Answer(Generic[T]):
+class Answer(NamedTuple, Generic[T]):
     """The form of a good answer: `kind` names the envelope, `model` the class of what is in it.
 
     `or_nothing` allows a list to be missing: an empty body, or no rows where they belong.
@@ -80,6 +80,8 @@ class Page(Generic[T]):
     number: int = 1
     window: Window | None = None
     rejected: Mapping[int, DecodeError] = attrs.field(factory=dict)
+
+    __repr__ = shown
 
     def __iter__(self) -> Iterator[T]:
         return iter(self.items)

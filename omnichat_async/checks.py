@@ -52,14 +52,12 @@ __all__ = [
 
 T = TypeVar("T")
 
-_PHONE_NOISE = re.compile(r"[\s().\-/‐-―]+")
-_URL = re.compile(r"https?://[^\s/?#]\S*", re.IGNORECASE)
-_MONTH = re.compile(r"(?!0000)(\d{4})-(0[1-9]|1[0-2])", re.ASCII)
-_SURROGATE = re.compile("[\ud800-\udfff]")
-_CLOCK = re.compile(r"([01]\d|2[0-3]):[0-5]\d", re.ASCII)
-_PEM = re.compile(
-    r"\s*-----BEGIN (RSA )?PUBLIC KEY-----([A-Za-z0-9+/=\s]+?)-----END (RSA )?PUBLIC KEY-----\s*"
-)
+# Patterns are compiled when they are first used: few programs use more than a few.
+_PHONE_NOISE = r"[\s().\-/‐-―]+"
+_URL = r"https?://[^\s/?#]\S*"
+_MONTH = r"(?!0000)(\d{4})-(0[1-9]|1[0-2])"
+_CLOCK = r"([01]\d|2[0-3]):[0-5]\d"
+_PEM = r"\s*-----BEGIN (RSA )?PUBLIC KEY-----([A-Za-z0-9+/=\s]+?)-----END (RSA )?PUBLIC KEY-----\s*"
 _RSA_OID = bytes.fromhex("2a864886f70d010101")
 _SMALLEST_RSA_BITS = 1024
 _LONG = 2**63
@@ -80,8 +78,10 @@ def string(field: str, value: str, longest: int | None = None) -> str:
         raise InvalidRequest(
             field, f"must be at most {longest} characters", f"{len(value)} characters"
         )
-    if not value.isascii() and _SURROGATE.search(value):
-        raise InvalidRequest(field, "must be text that fits UTF-8", "a lone surrogate")
+    try:
+        value.encode()
+    except UnicodeEncodeError:
+        raise InvalidRequest(field, "must be text that fits UTF-8", "a lone surrogate") from None
     return str.__str__(value)  # str() of an enum's member may be its name
 
 
@@ -106,7 +106,7 @@ def one_of(field: str, value: str, options: Sequence[str]) -> str:
 
 def url(field: str, value: str) -> str:
     """An http or https URL."""
-    if not _URL.fullmatch(text(field, value)):
+    if not re.fullmatch(_URL, text(field, value), re.IGNORECASE):
         raise InvalidRequest(field, "must be an http:// or https:// URL", "another string")
     return value
 
@@ -206,7 +206,7 @@ def normalise_phone(value: str) -> str:
     ``+852 9123-4567``, ``00852 91234567`` and ``(852) 91234567`` all become ``85291234567``.
     Nothing is guessed: a national number without its country code stays as wrong as it is.
     """
-    digits = _PHONE_NOISE.sub("", text("phone", value))
+    digits = re.sub(_PHONE_NOISE, "", text("phone", value))
     digits = digits.removeprefix("+") if digits.startswith("+") else digits.removeprefix("00")
     return phone("phone", digits)
 
@@ -245,7 +245,7 @@ def naive(field: str, value: datetime) -> datetime:
 
 def month(field: str, value: str) -> tuple[int, int]:
     """Year and month of ``YYYY-MM``."""
-    match = _MONTH.fullmatch(text(field, value))
+    match = re.fullmatch(_MONTH, text(field, value), re.ASCII)
     if match is None:
         raise InvalidRequest(field, "must be YYYY-MM", f"{len(value)} characters")
     return int(match[1]), int(match[2])
@@ -261,14 +261,14 @@ def day_of(field: str, year: int, in_month: int, day: int) -> int:
 
 def clock_time(field: str, value: str) -> str:
     """``hh:mm`` from 00:00 to 23:59."""
-    if not _CLOCK.fullmatch(text(field, value)):
+    if not re.fullmatch(_CLOCK, text(field, value), re.ASCII):
         raise InvalidRequest(field, "must be hh:mm, 00:00 to 23:59", f"{len(value)} characters")
     return value
 
 
 def public_key(field: str, pem: str) -> str:
     """A PEM text of an RSA public key."""
-    match = _PEM.fullmatch(text(field, pem))
+    match = re.fullmatch(_PEM, text(field, pem))
     if match is None or match[1] != match[3]:
         private = isinstance(pem, str) and "PRIVATE KEY" in pem
         given = "a private key: keep it to yourself" if private else "another text"

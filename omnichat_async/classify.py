@@ -11,8 +11,6 @@ from email.utils import parsedate_to_datetime
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
-import attrs
-
 from omnichat_async.codec import loads
 from omnichat_async.errors import (
     APIError,
@@ -86,16 +84,17 @@ _BY_STATUS: dict[int, type[APIError]] = {
     404: NotFound,
     429: RateLimited,
 }
-# Some 400s are errors of another kind, told apart by their text alone.
-_BY_TEXT: tuple[tuple[re.Pattern[str], type[APIError]], ...] = (
-    (re.compile(r"unauthenticated access token", re.IGNORECASE), Unauthorized),
-    (re.compile(r"not supported to use|missing arkhamApiToken", re.IGNORECASE), PermissionDenied),
-    (re.compile(r"\bnot found\b|can't find", re.IGNORECASE), NotFound),
+# Some 400s are errors of another kind, told apart by their text alone. (The patterns are compiled
+# with the first error, which few programs meet.)
+_BY_TEXT: tuple[tuple[str, type[APIError]], ...] = (
+    (r"unauthenticated access token", Unauthorized),
+    (r"not supported to use|missing arkhamApiToken", PermissionDenied),
+    (r"\bnot found\b|can't find", NotFound),
 )
-_OCE = re.compile(r"(OCE::[A-Z_]+)::(.*)", re.DOTALL)
+_OCE = r"(OCE::[A-Z_]+)::(.*)"
 _NEVER_TRANSIENT = frozenset({501, 505})
-_ID = re.compile(r"[A-Za-z0-9._:-]{1,128}")
-_TRACE_ID = re.compile(r"x-omnichat-.*trace-id")
+_ID = r"[A-Za-z0-9._:-]{1,128}"
+_TRACE_ID = r"x-omnichat-.*trace-id"
 
 
 class Phase(enum.Enum):
@@ -109,7 +108,6 @@ class Phase(enum.Enum):
     """It was sent, and no whole answer that settles its fate came back."""
 
 
-@attrs.define
 class Reply:
     """An HTTP answer, fully read.
 
@@ -118,11 +116,14 @@ class Reply:
     is first looked at, because parsed pages that wait to be used take several times the memory.
     """
 
-    status: int
-    headers: Mapping[str, str]
-    body: bytes
-    whole: bool = True
-    _read: tuple[bool, Any] | None = attrs.field(init=False, default=None, eq=False, repr=False)
+    def __init__(
+        self, status: int, headers: Mapping[str, str], body: bytes, whole: bool = True
+    ) -> None:
+        self.status = status
+        self.headers = headers
+        self.body = body
+        self.whole = whole
+        self._read: tuple[bool, Any] | None = None
 
     @property
     def is_json(self) -> bool:
@@ -215,7 +216,7 @@ def read_error(parsed: Any) -> tuple[str, str]:
     code = next((parsed[k] for k in ("errorCode", "code") if parsed.get(k) is not None), "")
     message = parsed.get("message")
     message = message if isinstance(message, str) else ""
-    if not code and (match := _OCE.match(message)):
+    if not code and (match := re.match(_OCE, message, re.DOTALL)):
         return match[1], match[2]
     return str(code) if type(code) in {str, int} else "", message
 
@@ -246,7 +247,7 @@ def error_class(status: int, code: str, message: str) -> type[APIError]:
         return _BY_STATUS[status]
     if code == "INVALID_REQUEST_BODY" or code.startswith("OCE::"):
         for pattern, cls in _BY_TEXT:
-            if pattern.search(message):
+            if re.search(pattern, message, re.IGNORECASE):
                 return cls
     if code in BUSINESS_CODES or 400 <= status < 500:
         return BadRequest
@@ -292,7 +293,7 @@ def trace_id(headers: Mapping[str, str]) -> str | None:
             value
             for name, value in headers.items()
             # It is shown in the error's text, so it must look like an id.
-            if _TRACE_ID.fullmatch(name) and _ID.fullmatch(value)
+            if re.fullmatch(_TRACE_ID, name) and re.fullmatch(_ID, value)
         ),
         None,
     )

@@ -58,11 +58,9 @@ DEFAULT_BASE_URL = "https://open-api.omnichat.ai/v1"
 DEFAULT_CONVERSIONS_URL = "https://api.omnichat.ai/restapi/v1"
 DEFAULT_TIMEOUT_S = 60.0
 
-_BEARER = re.compile(r"^bearer(\s+|$)", re.IGNORECASE)
-_TOKEN = re.compile(r"[\x21-\x7e]+")
 _LABEL = r"[A-Za-z0-9_-]{1,63}"
-_HOST = re.compile(rf"{_LABEL}(\.{_LABEL})*\.?|[0-9A-Fa-f.]*:[0-9A-Fa-f:.]*")
-_PATH = re.compile(r"(/([A-Za-z0-9\-._~!$&'()*+,;=:@]|%[0-9A-Fa-f]{2})+)+")
+_HOST = rf"{_LABEL}(\.{_LABEL})*\.?|[0-9A-Fa-f.]*:[0-9A-Fa-f:.]*"
+_PATH = r"(/([A-Za-z0-9\-._~!$&'()*+,;=:@]|%[0-9A-Fa-f]{2})+)+"
 
 
 class OmnichatClient:
@@ -217,7 +215,7 @@ class OmnichatClient:
         if method not in {"GET", "POST", "PUT", "PATCH", "DELETE"}:
             raise InvalidRequest("method", "must be GET, POST, PUT, PATCH or DELETE", "another")
         segments = checks.string("path", path).split("/")
-        if not _PATH.fullmatch(path) or "." in segments or ".." in segments:
+        if not re.fullmatch(_PATH, path) or "." in segments or ".." in segments:
             raise InvalidRequest(
                 "path",
                 "must start with / and hold only URL characters; percent-encode the rest "
@@ -303,11 +301,19 @@ def checked_token(token: str | None) -> str:
     """The bare token; the error never shows it."""
     if token is None:
         raise ConfigurationError("no API token: pass token= (--token) or set $OMNICHAT_API_TOKEN")
-    bare = _BEARER.sub("", checked_text("token", token).strip())
-    if not _TOKEN.fullmatch(bare):
+    bare = checked_text("token", token).strip()
+    scheme, *rest = bare.split(maxsplit=1) or [""]
+    if scheme.lower() == "bearer":
+        bare = "".join(rest)
+    if not bare or not is_plain(bare):
         what = "is empty" if not bare else "holds white space, control or non-ASCII characters"
         raise ConfigurationError(f"the API token {what}: copy it again from the admin panel")
     return bare
+
+
+def is_plain(text: str) -> bool:
+    """Whether there is nothing but ASCII in it, and neither white space nor control characters."""
+    return text.isascii() and text.isprintable() and " " not in text
 
 
 def checked_base_url(url: str, name: str = "base_url") -> str:
@@ -317,13 +323,13 @@ def checked_base_url(url: str, name: str = "base_url") -> str:
         host, _ = parts.hostname, parts.port
     except ValueError:
         raise ConfigurationError(f"{name} is not a URL") from None
-    if not re.fullmatch(r"[\x21-\x7e]*", url):
+    if not is_plain(url):
         raise ConfigurationError(f"{name} must be ASCII without white space or control characters")
     if parts.scheme not in {"http", "https"} or not host:
         raise ConfigurationError(f"{name} must start with https:// and name a host")
     if "@" in parts.netloc or "?" in url or "#" in url:
         raise ConfigurationError(f"{name} must hold no user, password, query or fragment")
-    if not _HOST.fullmatch(host):
+    if not re.fullmatch(_HOST, host):
         raise ConfigurationError(f"{name} names a host that cannot exist")
     if parts.scheme == "http" and not is_loopback(host):
         raise ConfigurationError(

@@ -39,7 +39,7 @@ __all__ = [
 ]
 
 # What a code looks like: a server that puts free text there does not get it into a log.
-_CODE = re.compile(r"[A-Z][A-Z0-9_:]{0,63}|[0-9]{1,7}")
+_CODE = r"[A-Z][A-Z0-9_:]{0,63}|[0-9]{1,7}"
 
 
 def _restore(
@@ -159,7 +159,7 @@ class APIError(OmnichatError):
         retry_after: float | None = None,
     ) -> None:
         where = f"{call.label}: " if call is not None else ""
-        known = f" {code}" if _CODE.fullmatch(code) else ""
+        known = f" {code}" if re.fullmatch(_CODE, code) else ""
         wait = f", retry after {retry_after:g} s" if retry_after is not None else ""
         trace = f", trace id {trace_id}" if trace_id else ""
         super().__init__(f"{where}HTTP {status}{known} (attempt {attempts}{wait}{trace})")

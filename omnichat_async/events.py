@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import logging
 from typing import TYPE_CHECKING, TypeAlias
 
 import attrs
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
+
+    from omnichat_async.classify import Failure
+    from omnichat_async.retries import Law
 
 __all__ = ["AttemptStarted", "Event", "Finished", "Hook", "Retrying", "Throttled"]
 
@@ -59,3 +63,42 @@ class Finished:
 
 Event: TypeAlias = AttemptStarted | Throttled | Retrying | Finished
 Hook: TypeAlias = "Callable[[Event], None]"
+
+
+class Observed:
+    """Tells hooks what becomes of calls."""
+
+    def __init__(self, hooks: Sequence[Hook]) -> None:
+        self._hooks = hooks
+
+    def started(self, law: Law, waited: float) -> None:
+        """An attempt is about to leave."""
+        self._tell(AttemptStarted(call=law.call.label, attempt=law.attempts, waited=waited))
+
+    def failed(self, law: Law, failure: Failure, wait: float) -> None:
+        """An attempt failed, and another one follows after `wait` seconds."""
+        label, attempt = law.call.label, law.attempts
+        if failure.throttled:
+            self._tell(Throttled(call=label, attempt=attempt, wait=wait))
+        else:
+            reason = failure.reason
+            self._tell(Retrying(call=label, attempt=attempt, wait=wait, reason=reason))
+
+    def finished(self, law: Law, seconds: float, status: int | None, error: str | None) -> None:
+        """A call is over."""
+        self._tell(
+            Finished(
+                call=law.call.label,
+                attempts=law.attempts,
+                seconds=seconds,
+                status=status,
+                error=error,
+            )
+        )
+
+    def _tell(self, event: Event) -> None:
+        for hook in self._hooks:
+            try:
+                hook(event)
+            except Exception:  # a broken observer must not break the call it observes
+                logging.getLogger("omnichat_async").exception("a hook raised an error")

@@ -14,6 +14,9 @@ aiolimiter counts the tokens. Callers wait in two lanes of our own, first come, 
 and one dispatcher is the only waiter that aiolimiter ever sees: it pays for a token first and
 then hands it to whoever is first in line at that moment. That keeps the order exact, costs no
 timer per caller, and lets a pause take effect for everyone at once.
+
+It counts from the first token on that is asked for while the bucket is not full, and is imported
+then: a full one has the token whatever the count, and many programs never ask for more than that.
 """
 
 from __future__ import annotations
@@ -22,15 +25,16 @@ import asyncio
 import contextlib
 import math
 from collections import deque
-from typing import TYPE_CHECKING, Literal
-
-import attrs
-from aiolimiter import AsyncLimiter
+from typing import TYPE_CHECKING, Any, Literal
 
 from omnichat_async.errors import ConfigurationError, InvalidRequest
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterator
+
+    from aiolimiter import AsyncLimiter
+
+    from omnichat_async.limiter_stats import LimiterStats
 
 __all__ = ["InFlight", "Lane", "LimiterStats", "Permit", "QueueTooLong", "RateLimiter"]
 
@@ -54,29 +58,13 @@ class QueueTooLong(Exception):  # noqa: N818 - becomes a NotSent with the call's
     """The queue cannot be served before the caller's deadline, so it is not joined."""
 
 
-@attrs.frozen
 class Permit:
     """Leave to send one request, granted at loop time `granted_at` (seconds)."""
 
-    granted_at: float
+    __slots__ = ("granted_at",)
 
-
-@attrs.frozen(kw_only=True)
-class LimiterStats:
-    """What a limiter has done and how it stands.
-
-    `granted` permits so far, `waiting` callers now, `rate` requests/s now, `paused_s` seconds
-    of a pause still to go, `refused` answers 429 reported, `slowdowns` how often they made it
-    slow down, `voided` tokens thrown away because a pause or a slow connection outdated them.
-    """
-
-    granted: int
-    waiting: int
-    rate: float
-    paused_s: float
-    refused: int
-    slowdowns: int
-    voided: int
+    def __init__(self, granted_at: float) -> None:
+        self.granted_at = granted_at
 
 
 class AdaptiveRate:
@@ -236,8 +224,11 @@ class RateLimiter:
             )
         self.capacity = capacity
         self.rate = rate
+        # Without a limit nothing is ever charged, but aiolimiter still needs a finite rate.
+        self._finite_rate = min(rate, 1e9)
         self._adaptive = AdaptiveRate(rate)
         self._loop: asyncio.AbstractEventLoop | None = None
+        self._bucket: AsyncLimiter | None = None
         self._granted = self._refused = self._slowdowns = self._voided = 0
 
     def __repr__(self) -> str:
@@ -263,12 +254,13 @@ class RateLimiter:
         if not self._dispatching() and not len(self._lanes):
             now = loop.time()
             cost = self._cost(now)
-            if cost <= 1 and now >= self._adaptive.paused_until and self._bucket.has_capacity(cost):
-                await self._bucket.acquire(cost)  # which does not wait now
+            if cost <= 1 and now >= self._adaptive.paused_until and await self._took(cost):
                 self._granted += 1
-                return Permit(now)
+                return Permit(self._now())
         if instead_of is None:
             self._refuse_hopeless(lane, deadline)
+        if self._bucket is None:  # here, since an error of the dispatcher would reach nobody
+            self._bucket = await self._counting()
         return await self._queue(lane, again=instead_of is not None)
 
     def throttled(self, permit: Permit, retry_after: float) -> None:
@@ -295,6 +287,8 @@ class RateLimiter:
 
     def stats(self) -> LimiterStats:
         """A snapshot of what happened so far."""
+        from omnichat_async.limiter_stats import LimiterStats  # noqa: PLC0415
+
         now = self._now() if self._loop is not None else 0.0
         return LimiterStats(
             granted=self._granted,
@@ -329,9 +323,34 @@ class RateLimiter:
         self._loop = loop
         self._lanes = _Lanes()
         self._dispatcher: asyncio.Task[None] | None = None
-        # Without a limit nothing is ever charged, but aiolimiter still needs a finite rate.
-        self._bucket = AsyncLimiter(self.capacity, self.capacity / min(self.rate, 1e9))
+        self._bucket = None
+        self._uncounted_at = -math.inf
         return loop
+
+    async def _took(self, cost: float) -> bool:
+        """Take this many tokens, up to 1, if they are there now."""
+        if self._bucket is None:
+            if self._missing() <= 0:
+                self._uncounted_at = self._now()
+                return True
+            self._bucket = await self._counting()
+        if not self._bucket.has_capacity(cost):
+            return False
+        await self._bucket.acquire(cost)  # which does not wait now
+        return True
+
+    def _missing(self) -> float:
+        """How much of the latest uncounted token the bucket still lacks; not above 0 when full."""
+        return 1 - (self._now() - self._uncounted_at) * self._finite_rate
+
+    async def _counting(self) -> AsyncLimiter:
+        """The bucket as it is now."""
+        from aiolimiter import AsyncLimiter  # noqa: PLC0415
+
+        bucket = AsyncLimiter(self.capacity, self.capacity / self._finite_rate)
+        if (missing := self._missing()) > 0:
+            await bucket.acquire(missing)
+        return bucket
 
     def _cost(self, now: float) -> float:
         """Tokens for one request: more than one while a refusal has slowed us down."""
@@ -397,6 +416,7 @@ class RateLimiter:
         return True
 
     async def _dispatch(self) -> None:
+        assert self._bucket is not None
         while len(self._lanes):
             await self._wait_for_pause()
             paused_until = self._adaptive.paused_until
@@ -431,3 +451,13 @@ def pieces(cost: float) -> Iterator[float]:
         yield 1.0
         cost -= 1
     yield cost
+
+
+if not TYPE_CHECKING:  # it would let a type checker believe in any name
+
+    def __getattr__(name: str) -> Any:
+        if name == "LimiterStats":
+            from omnichat_async.limiter_stats import LimiterStats  # noqa: PLC0415
+
+            return LimiterStats
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -12,6 +12,7 @@ import backoff
 
 from omnichat_async.classify import Failure, Phase
 from omnichat_async.errors import InvalidRequest
+from omnichat_async.values import shown
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
@@ -40,6 +41,8 @@ class RetryPolicy:
     cap: float = 8.0
     retry_throttled: bool = True
 
+    __repr__ = shown
+
     def __attrs_post_init__(self) -> None:
         if self.max_attempts < 1:
             raise InvalidRequest("max_attempts", "must be 1 or more", str(self.max_attempts))
@@ -58,7 +61,6 @@ def may_repeat(call: Call[Any], failure: Failure) -> bool:
     return call.repeatable
 
 
-@attrs.define
 class Law:
     """The decisions of one call: it counts attempts and keeps to the policy and the deadline.
 
@@ -66,16 +68,25 @@ class Law:
     repetition, `draw` gives a random number from 0 to 1. `reply` is the latest attempt's answer.
     """
 
-    call: Call[Any]
-    policy: RetryPolicy
-    left: Callable[[], float]
-    announce: Callable[[Law, Failure], None]
-    draw: Callable[[], float] = random.random
-    attempts: int = 0
-    throttles: int = 0
-    reply: Reply | None = None
-    _unsettled: Failure | None = None
-    _refused: Failure | None = None
+    def __init__(
+        self,
+        call: Call[Any],
+        policy: RetryPolicy,
+        *,
+        left: Callable[[], float],
+        announce: Callable[[Law, Failure], None],
+        draw: Callable[[], float] = random.random,
+    ) -> None:
+        self.call = call
+        self.policy = policy
+        self.left = left
+        self.announce = announce
+        self.draw = draw
+        self.attempts = 0
+        self.throttles = 0
+        self.reply: Reply | None = None
+        self._unsettled: Failure | None = None
+        self._refused: Failure | None = None
 
     def note(self, failure: Failure) -> None:
         """Remember what an attempt came to, for the verdict."""

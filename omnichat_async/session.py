@@ -8,13 +8,10 @@ import math
 from functools import cached_property, partial
 from typing import TYPE_CHECKING, Any, TypeVar, cast
 
-import attrs
-
 from omnichat_async import codec
 from omnichat_async.classify import TOO_MANY_REQUESTS, Failure, classify, to_error
 from omnichat_async.clock import ServerClock
 from omnichat_async.errors import DecodeError
-from omnichat_async.events import AttemptStarted, Finished, Retrying, Throttled
 from omnichat_async.retries import LONGEST_WAIT_S, Law, RetryPolicy, persist
 
 if TYPE_CHECKING:
@@ -22,7 +19,7 @@ if TYPE_CHECKING:
 
     from omnichat_async.calls import Call
     from omnichat_async.classify import Reply
-    from omnichat_async.events import Event, Hook
+    from omnichat_async.events import Hook, Observed
     from omnichat_async.limits import Lane, RateLimiter
     from omnichat_async.transport import Transport
 
@@ -36,15 +33,21 @@ HEADLESS = "/whatsapp/headless-api/"
 log = logging.getLogger("omnichat_async")
 
 
-@attrs.frozen(kw_only=True)
 class Options:
     """How calls are made: `timeout` is the whole time of one call in seconds, queueing, attempts
     and waits together (None for no bound); `lane` None means interactive for single calls and
     bulk for walks over listings."""
 
-    timeout: float | None = 60.0
-    retry: RetryPolicy = RetryPolicy()
-    lane: Lane | None = None
+    def __init__(
+        self,
+        *,
+        timeout: float | None = 60.0,
+        retry: RetryPolicy = RetryPolicy(),  # noqa: B008 - it cannot be changed
+        lane: Lane | None = None,
+    ) -> None:
+        self.timeout = timeout
+        self.retry = retry
+        self.lane: Lane | None = lane
 
 
 class Session:
@@ -67,7 +70,7 @@ class Session:
         self.clock = ServerClock()
         self._authorization = f"Bearer {token}"
         self._headless_authorization = f"{headless_auth} {token}"
-        self._hooks = tuple(hooks)
+        self._observed = _observed(hooks)
 
     @cached_property
     def transport(self) -> Transport:
@@ -111,7 +114,7 @@ class Session:
             self.limiter,
             lane=lane,
             deadline=deadline,
-            on_start=partial(self._started, law) if self._hooks else None,
+            on_start=None if self._observed is None else partial(self._observed.started, law),
         )
         try:
             async with asyncio.timeout_at(None if deadline == math.inf else deadline) as bound:
@@ -135,24 +138,16 @@ class Session:
 
     # ---- telling the outside -------------------------------------------------------------------
 
-    def _started(self, law: Law, waited: float) -> None:
-        self._tell(AttemptStarted(call=law.call.label, attempt=law.attempts, waited=waited))
-
     def _announce(self, law: Law, failure: Failure) -> None:
         label, wait = law.call.label, failure.wait or 0.0
         log.info(
             "%s: attempt %d failed (%s), again in %.1f s", label, law.attempts, failure.reason, wait
         )
-        if not self._hooks:
-            return
-        if failure.throttled:
-            self._tell(Throttled(call=label, attempt=law.attempts, wait=wait))
-        else:
-            reason = failure.reason
-            self._tell(Retrying(call=label, attempt=law.attempts, wait=wait, reason=reason))
+        if self._observed is not None:
+            self._observed.failed(law, failure, wait)
 
     def _finished(self, law: Law, seconds: float, outcome: str | None) -> None:
-        if not (self._hooks or log.isEnabledFor(logging.DEBUG)):
+        if self._observed is None and not log.isEnabledFor(logging.DEBUG):
             return
         status = None if law.reply is None else law.reply.status
         log.debug(
@@ -162,30 +157,24 @@ class Session:
             law.attempts,
             seconds,
         )
-        if self._hooks:
-            self._tell(
-                Finished(
-                    call=law.call.label,
-                    attempts=law.attempts,
-                    seconds=seconds,
-                    status=status,
-                    error=outcome,
-                )
-            )
+        if self._observed is not None:
+            self._observed.finished(law, seconds, status, outcome)
 
-    def _tell(self, event: Event) -> None:
-        for hook in self._hooks:
-            try:
-                hook(event)
-            except Exception:  # a broken observer must not break the call it observes
-                log.exception("a hook raised an error")
+
+def _observed(hooks: Sequence[Hook]) -> Observed | None:
+    """What tells the hooks, if there are any: few programs need to import it."""
+    if not hooks:
+        return None
+    from omnichat_async.events import Observed  # noqa: PLC0415
+
+    return Observed(tuple(hooks))
 
 
 def _decode(call: Call[T], reply: Reply) -> T:
     """The last stage. What cannot be read is a DecodeError with the whole answer on it."""
     parse = partial(_json_of, call, reply)
     try:
-        if call.answer.kind == "page" and call.answer.model is not None:
+        if call.answer.kind == "page" and call.answer.model is not None and codec.pays_off():
             return cast("T", codec.read_page(call.answer.model, reply.body, parse))
         return codec.decode(call, parse())
     except DecodeError as error:

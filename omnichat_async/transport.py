@@ -15,7 +15,6 @@ from functools import lru_cache, partial
 from typing import TYPE_CHECKING, Any
 
 import aiohttp
-import attrs
 from yarl import URL
 
 from omnichat_async.classify import Failure, Phase, Reply
@@ -56,13 +55,13 @@ _HOPELESS = (aiohttp.ClientConnectorCertificateError, aiohttp.ServerFingerprintM
 _current: contextvars.ContextVar[Attempt] = contextvars.ContextVar("omnichat_attempt")
 
 
-@attrs.define
 class Latency:
     """A running estimate of how long answers take, in seconds, as TCP keeps it."""
 
-    mean: float = 0.0
-    spread: float = 0.0
-    samples: int = 0
+    def __init__(self) -> None:
+        self.mean = 0.0
+        self.spread = 0.0
+        self.samples = 0
 
     def add(self, seconds: float) -> None:
         """Take one answer into account."""

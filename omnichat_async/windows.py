@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, TypeGuard
 import attrs
 
 from omnichat_async.errors import InvalidRequest
+from omnichat_async.values import shown
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -76,6 +77,8 @@ class Window:
 
     after: int
     before: int
+
+    __repr__ = shown
 
     @property
     def start(self) -> datetime:
@@ -146,6 +149,8 @@ class Checkpoint:
     size: int
     done: bool = False
     rows_before: int = 0
+
+    __repr__ = shown
 
     def __str__(self) -> str:
         return json.dumps({"v": _FORMAT, **attrs.asdict(self)}, separators=(",", ":"))

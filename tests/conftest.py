@@ -4,11 +4,16 @@ import gc
 
 from hypothesis import HealthCheck, settings
 
+from omnichat_async.codec import text
+
 # How long an example takes says how busy the machine is, and nothing about the code.
 settings.register_profile(
     "any machine", deadline=None, suppress_health_check=[HealthCheck.too_slow]
 )
 settings.load_profile("any machine")
+
+# Answers are read as in a program that has had many, unless a test says otherwise.
+text._SoFar.size = text._WORTH_AN_IMPORT
 
 
 _EVERY = 50

@@ -8,8 +8,11 @@ import inspect
 import json
 import subprocess
 import sys
+from contextlib import contextmanager
 from graphlib import TopologicalSorter
+from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
+from threading import Thread
 from typing import TYPE_CHECKING, NamedTuple
 
 import pytest
@@ -24,10 +27,10 @@ ROOT = Path(omnichat_async.__file__).parent
 
 FLOORS: list[set[str]] = [
     {"_version"},
-    {"errors", "calls", "windows", "checks"},
+    {"values", "errors", "calls", "windows", "checks"},
     {"models", "codec"},
     {"classify"},
-    {"limits", "retries", "events", "clock", "loops", "database"},
+    {"limits", "limiter_stats", "retries", "events", "clock", "loops", "database"},
     {"transport"},
     {"session"},
     {"paging", "walk"},
@@ -117,10 +120,34 @@ def own_imports(module: str) -> Iterator[Import]:
             yield Import(name.removeprefix(PACKAGE).removeprefix("."), at_runtime)
 
 
-def run(code: str, *flags: str) -> str:
+def run(code: str, *arguments: str, flags: tuple[str, ...] = ()) -> str:
     """What a fresh interpreter prints."""
-    command = [sys.executable, *flags, "-c", code]
+    command = [sys.executable, *flags, "-c", code, *arguments]
     return subprocess.run(command, capture_output=True, text=True, check=True).stdout
+
+
+@contextmanager
+def answering(body: bytes) -> Iterator[str]:
+    """The base URL of a server that has but one answer, in a thread."""
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            self.send_response(200)
+            self.send_header("Content-Length", str(len(body)))
+            self.end_headers()
+            self.wfile.write(body)
+
+        def log_message(self, format: str, *args: object) -> None:  # noqa: A002
+            """Print nothing."""
+
+    with HTTPServer(("127.0.0.1", 0), Handler) as server:
+        thread = Thread(target=server.serve_forever)
+        thread.start()
+        try:
+            yield f"http://127.0.0.1:{server.server_port}/v1"
+        finally:
+            server.shutdown()
+            thread.join()
 
 
 # ---- directions --------------------------------------------------------------------------------
@@ -222,8 +249,77 @@ def test_what_a_client_does_not_need_is_imported_when_it_is_asked_for() -> None:
     assert run(code).splitlines() == ["False", "Listing", missing]
 
 
+FIRST_PAGE = f"""
+import asyncio, attrs, json, sys
+from {PACKAGE} import OmnichatClient, RateLimiter
+
+async def main():
+    limiter = RateLimiter(jitter=1)  # however slow this machine is
+    async with OmnichatClient("t", base_url=sys.argv[1], limiter=limiter) as client:
+        return await client.messages.list(platform="line", after=0, before=1000)
+
+rows = [row.id for row in asyncio.run(main())]
+ours = {{name: module for name, module in sys.modules.items() if name.startswith("{PACKAGE}")}}
+made = {{
+    each.__name__
+    for name, module in ours.items()
+    for each in vars(module).values()
+    if isinstance(each, type) and attrs.has(each) and each.__module__ == name
+}}
+print(json.dumps([rows, sorted(sys.modules), sorted(made)]))
+"""
+
+
+def test_a_first_page_brings_only_what_it_needs() -> None:
+    page = b'{"content":[{"id":"1","time":1,"channel":{"platform":"line"}}],"totalElements":1}'
+    with answering(page) as url:
+        rows, loaded, made = json.loads(run(FIRST_PAGE, url))
+    assert rows == ["1"]
+    assert {"aiohttp", "backoff", f"{PACKAGE}.retries", f"{PACKAGE}.codec.explain"} <= set(loaded)
+    needless = {"aiolimiter", "cattrs", "msgspec", "orjson"}
+    assert not needless & {room(name) for name in loaded}
+    ours = {name.removeprefix(f"{PACKAGE}.") for name in loaded if name.startswith(f"{PACKAGE}.")}
+    optional = {"events", "limiter_stats", "walk", "database", "jobs", "webhooks", "cli", "sandbox"}
+    assert not optional & {room(name) for name in ours}
+    assert not {"models.body", "codec.straight"} & ours
+    assert {name for name in ours if name.startswith(("models.", "endpoints."))} == {
+        *("models.base", "models.common", "models.messages"),
+        *("endpoints.base", "endpoints.messages"),
+    }
+    # Each takes as long to make as ten rows take to read.
+    values = {"Call", "Checkpoint", "ListQuery", "Page", "RetryPolicy", "RowKind", "Window"}
+    assert set(made) == values | {"Channel", "Message", "Model"}
+
+
+NO_DESCRIPTORS = f"""
+import asyncio, os, resource
+from {PACKAGE} import NotSent, OmnichatClient, RateLimiter, RetryPolicy
+
+async def main():
+    limiter, retry = RateLimiter(1, jitter=1), RetryPolicy(max_attempts=3, base=0.01)
+    url = "http://127.0.0.1:9/v1"
+    async with OmnichatClient("t", base_url=url, limiter=limiter, retry=retry) as client:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (64, 64))
+        try:
+            while True: os.open(os.devnull, os.O_RDONLY)
+        except OSError: pass
+        try: await client.request("GET", "/messages")
+        except NotSent as error: print(error)
+
+asyncio.run(main())
+"""
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="there is no such limit")
+def test_a_process_without_file_descriptors_hears_what_is_wrong() -> None:
+    """What is imported late must not be missing when a failure is to be told."""
+    told = run(NO_DESCRIPTORS)
+    assert told.startswith("GET /messages: not sent: ")
+    assert "Too many open files" in told
+
+
 def test_an_import_warns_of_nothing_and_prints_nothing() -> None:
-    assert run(f"import {PACKAGE}", "-W", "error") == ""
+    assert run(f"import {PACKAGE}", flags=("-W", "error")) == ""
 
 
 # ---- what is public ----------------------------------------------------------------------------

@@ -51,6 +51,15 @@ class Nested(Model):
     needed_here: int = local(default=7)
 
 
+@attrs.define(kw_only=True)
+class Own(Model):
+    """A model of a user's own, with types that the API's own models do not have."""
+
+    id: str
+    labels: set[str] = attrs.field(factory=set)
+    sizes: tuple[int, ...] = ()
+
+
 def fails(model: type[Any], value: Any) -> tuple[str, str, str]:
     """Path, expected and found of the error that this value leads to."""
     with pytest.raises(DecodeError) as caught:
@@ -378,6 +387,15 @@ def test_unknown_fields_are_kept_at_every_level() -> None:
     assert contact.channel is not None
     assert contact.channel.extra == {"nick": "n"}
     assert contact.custom_attributes[0].extra == {"unit": "kg"}
+
+
+def test_other_types_are_read_by_cattrs_with_the_same_rules_inside() -> None:
+    own = structure(Own, {"id": "a", "labels": ["x", "y"], "sizes": [1, 2]})
+    assert own == Own(id="a", labels={"x", "y"}, sizes=(1, 2))
+    assert [fails(Own, {"id": "a", name: ["1", 2]})[0] for name in ("labels", "sizes")] == [
+        "$.labels",
+        "$.sizes",
+    ]
 
 
 def test_names_of_this_package_are_unknown_fields_too() -> None:

@@ -131,6 +131,20 @@ def test_a_body_is_read_once(monkeypatch: pytest.MonkeyPatch) -> None:
     assert reads == []
 
 
+def test_the_first_answers_need_neither(monkeypatch: pytest.MonkeyPatch) -> None:
+    asked = []
+    monkeypatch.setattr(text, "_fast", lambda: asked.append(1))
+    monkeypatch.setattr(text._SoFar, "size", 0)
+    body = b'["' + b"x" * (text._WORTH_AN_IMPORT // 4) + b'"]'
+    for _ in range(3):
+        assert loads(body) == [body[2:-2].decode()]
+        assert not text.pays_off()
+    assert asked == []
+    assert loads(body) == [body[2:-2].decode()]
+    assert text.pays_off()
+    assert asked == [1]
+
+
 def test_infinity_comes_from_neither() -> None:
     assert math.isinf(loads(b"1e400"))
     with pytest.raises(ValueError, match="Infinity is not JSON"):

@@ -31,7 +31,7 @@ from omnichat_async.models import (
 from omnichat_async.models import broadcasts as sends
 from omnichat_async.models import contacts as people
 from omnichat_async.models import conversions as events
-from omnichat_async.models.base import Body
+from omnichat_async.models.body import Body
 from omnichat_async.models.templates import MessageTemplate
 from omnichat_async.paging import Listing
 from tests.support.calls import served
@@ -293,7 +293,7 @@ def test_every_object_that_is_sent_is_tried() -> None:
         and not each.__name__.startswith("_")
     }
     # attrs makes slotted classes anew, so each is there once under its name
-    named = {f"{each.__module__}.{each.__name__}" for each in public} - {f"{base.__name__}.Body"}
+    named = {f"{each.__module__}.{each.__name__}" for each in public} - {f"{Body.__module__}.Body"}
     assert {f"{type(each).__module__}.{type(each).__name__}" for each in BODIES} == named
 
 

@@ -181,7 +181,7 @@ def test_what_waits_for_nothing_makes_no_task() -> None:
         limiter = RateLimiter()
         before = now()
         permit = await limiter.acquire()
-        assert permit == Permit(before)
+        assert permit.granted_at == before
         assert len(asyncio.all_tasks()) == 1
         assert limiter.stats().waiting == 0
 
@@ -349,6 +349,7 @@ def test_cancelled_in_the_very_turn_of_the_grant(others: int) -> None:
         first = start(limiter.acquire())
         rest = [start(limiter.acquire(lane="bulk")) for _ in range(others)]
         await turns()
+        assert limiter._bucket is not None
         waker = limiter._bucket._waker_handle
         assert waker is not None
         # The dispatcher is woken by the waker and meets a caller that is dead but not yet gone.
@@ -1035,7 +1036,7 @@ def test_the_figures_add_up(monkeypatch: pytest.MonkeyPatch) -> None:
             await super().acquire(amount)
             paid.append(amount)
 
-    monkeypatch.setattr("omnichat_async.limits.AsyncLimiter", Counted)
+    monkeypatch.setattr("aiolimiter.AsyncLimiter", Counted)
 
     async def main() -> None:
         draw = random.Random(5)
@@ -1150,6 +1151,42 @@ def test_in_flight_is_bounded_and_bulk_to_three_quarters(most: int) -> None:
                 await in_flight._all.acquire()
             for _ in range(max(1, most * 3 // 4)):
                 await in_flight._bulk.acquire()
+
+    run_virtual(main())
+
+
+# ---- aiolimiter, when it is needed -------------------------------------------------------------
+
+
+def test_a_full_bucket_needs_no_count() -> None:
+    async def main() -> None:
+        limiter = RateLimiter()
+        for _ in range(5):
+            before = now()
+            assert (await limiter.acquire()).granted_at == before
+            assert limiter._bucket is None
+            await asyncio.sleep(TOKEN_S * 1.001)
+        assert limiter.stats().granted == 5
+
+    run_virtual(main())
+
+
+@given(st.floats(0, 0.99), st.floats(0, 1))
+def test_the_count_begins_where_the_bucket_stands(part: float, spare: float) -> None:
+    async def times(limiter: RateLimiter) -> list[float]:
+        first = await limiter.acquire()
+        await asyncio.sleep(part * TOKEN_S)
+        return [(await limiter.acquire()).granted_at - first.granted_at for _ in range(4)]
+
+    async def main() -> None:
+        limiter, counting = RateLimiter(capacity=1 + spare), RateLimiter(capacity=1 + spare)
+        counting._bind()
+        counting._bucket = await counting._counting()  # as if it had counted from the start
+        rates = counting.rate, limiter.rate
+        assert rates[0] == rates[1]
+        found, expected = await times(limiter), await times(counting)
+        assert limiter._bucket is not None
+        assert found == pytest.approx(expected, abs=1e-6)
 
     run_virtual(main())
 

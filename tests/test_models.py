@@ -30,7 +30,8 @@ from omnichat_async.models import (
     TaggingLog,
     TaggingSource,
 )
-from omnichat_async.models.base import local, wire, wire_name, wire_value
+from omnichat_async.models.base import local, wire, wire_name
+from omnichat_async.models.body import wire_value
 from omnichat_async.windows import EPOCH
 from tests.support.builders import DATA, load, make_call
 from tests.support.leaves import json_leaves, object_leaves

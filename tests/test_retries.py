@@ -36,14 +36,15 @@ def make_law(
     announce: Callable[[Law, Failure], None] = lambda *_: None,
     **policy: Any,
 ) -> Law:
-    return Law(
+    law = Law(
         make_call(safety),
         RetryPolicy(**policy),
         left=lambda: left,
         announce=announce,
         draw=lambda: draw,
-        attempts=attempts,
     )
+    law.attempts = attempts
+    return law
 
 
 # ---- the policy --------------------------------------------------------------------------------
@@ -224,9 +225,8 @@ def test_no_decision_breaks_a_bound(
 
 
 def test_waits_are_random_by_default() -> None:
-    law = Law(
-        make_call(), RetryPolicy(), left=lambda: math.inf, announce=lambda *_: None, attempts=1
-    )
+    law = Law(make_call(), RetryPolicy(), left=lambda: math.inf, announce=lambda *_: None)
+    law.attempts = 1
     waits = {law.decide(make_failure(NOT_SENT)) for _ in range(20)}
     assert len(waits) > 10
 

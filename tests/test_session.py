@@ -25,7 +25,7 @@ from omnichat_async import (
     RetryPolicy,
     ServerError,
     Unauthorized,
-    session,
+    events,
 )
 from omnichat_async.calls import NOTHING, Page, one, page_of
 from omnichat_async.errors import ContactUnsubscribed, MarketingMessagesLiteNotEnabled
@@ -709,7 +709,7 @@ def test_nothing_is_computed_for_hooks_that_are_not_there(monkeypatch: pytest.Mo
         raise AssertionError("an event for nobody")
 
     for name in ("AttemptStarted", "Throttled", "Retrying", "Finished"):
-        monkeypatch.setattr(session, name, boom)
+        monkeypatch.setattr(events, name, boom)
 
     async def main() -> None:
         script = [refused(Retry_After="0"), reply(503), OK]

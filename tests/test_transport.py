@@ -27,6 +27,7 @@ from omnichat_async import (
 )
 from omnichat_async.calls import NOTHING
 from omnichat_async.classify import Failure, Phase
+from omnichat_async.session import Options
 from omnichat_async.transport import Attempt, Latency
 from tests.support.calls import (
     ONCE,
@@ -378,7 +379,7 @@ def test_silence_ends_an_attempt_over_a_given_session_and_without_a_timeout(
     async def main() -> None:
         async with HostileServer([silent(), OK]) as server, aiohttp.ClientSession() as session:
             client = quick_client(server.url, session=session)
-            forever = attrs.evolve(client._options, timeout=None)
+            forever = Options(timeout=None, retry=client._options.retry)
             assert await client._session.execute(READ, forever) == {"ok": True}
             assert len(server.requests) == 2
 

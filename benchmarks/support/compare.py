@@ -15,7 +15,7 @@ from pathlib import Path
 
 import attrs
 
-__all__ = ["Case", "Figures", "Rounds", "run_rounds", "spread"]
+__all__ = ["ROOT", "Case", "Figures", "Rounds", "run_rounds", "spread"]
 
 ROOT = Path(__file__).resolve().parents[2]
 

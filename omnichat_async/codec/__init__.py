@@ -1,13 +1,15 @@
 """Bytes to objects: strict where a value would change, open where the API grows.
 
-One cattrs converter holds the rules. Nothing is coerced: a string stays a string, and a number
-where a string belongs is an error that names its place. A null is fine anywhere but in a
+One table holds the rules, and a cattrs converter that is given them reads types that it lacks.
+Nothing is coerced: a string stays a string, and a number where a string belongs is an error that
+names its place. A null is fine anywhere but in a
 required field, an enum field takes values nobody has heard of yet, and a field nobody has heard
 of yet is kept in the object's ``extra``.
 
 Two passes: a fast one that only knows whether everything fits, and after a misfit, on the same
 values, one that finds its place. Where msgspec is installed, one before them reads typed pages
-as long as nothing about them is odd. All are imported with the first answer, as cattrs is.
+as long as nothing about them is odd. All are imported with the first answer, cattrs with the first
+type that needs it, and msgspec when there have been some pages.
 """
 
 from __future__ import annotations
@@ -15,14 +17,14 @@ from __future__ import annotations
 import importlib
 from typing import TYPE_CHECKING, Any
 
-from omnichat_async.codec.text import loads
+from omnichat_async.codec.text import loads, pays_off
 
 if TYPE_CHECKING:
     from omnichat_async.codec.answers import decode, decode_page, total_of
     from omnichat_async.codec.explain import structure
     from omnichat_async.codec.straight import read_page
 
-__all__ = ["decode", "decode_page", "loads", "read_page", "structure", "total_of"]
+__all__ = ["decode", "decode_page", "loads", "pays_off", "read_page", "structure", "total_of"]
 
 
 if not TYPE_CHECKING:  # it would let a type checker believe in any name

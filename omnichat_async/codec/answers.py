@@ -20,9 +20,7 @@ T = TypeVar("T")
 M = TypeVar("M")
 
 TOTAL_KEYS = ("totalElements", "totalElement")
-_LIKE_A_TOTAL = re.compile(
-    r"total[_-]?(elements?|counts?|rows?|records?|items?|results?|hits)?", re.IGNORECASE
-)
+_LIKE_A_TOTAL = r"total[_-]?(elements?|counts?|rows?|records?|items?|results?|hits)?"
 
 
 def total_of(parsed: Any) -> int | None:
@@ -30,8 +28,8 @@ def total_of(parsed: Any) -> int | None:
     else; None when it gives none."""
     if not isinstance(parsed, dict):
         return None
-    others = (key for key in parsed if _LIKE_A_TOTAL.fullmatch(key))
-    for key in chain(TOTAL_KEYS, others):
+    others = (key for key in parsed if re.fullmatch(_LIKE_A_TOTAL, key, re.IGNORECASE))
+    for key in chain(TOTAL_KEYS, others):  # the others are looked for only where these say nothing
         total = parsed.get(key)
         # The length keeps int() from raising on thousands of digits.
         if isinstance(total, str) and total.isascii() and total.isdigit() and len(total) < 20:

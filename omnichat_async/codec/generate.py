@@ -22,6 +22,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from functools import cached_property
 from operator import itemgetter
+from types import MappingProxyType
 from typing import Any, TypeAlias, get_type_hints
 
 import attrs
@@ -37,7 +38,6 @@ Reader: TypeAlias = Callable[[list[Any], Callable[[Any], None]], None]
 not fit."""
 
 
-@attrs.frozen
 class Inline:
     """The common case of a type, as Python expressions over the value ``{x}``: how to know it and
     what it becomes. Names in braces in them stand for the objects in `given` that they need.
@@ -46,11 +46,20 @@ class Inline:
     says that no value of another type is ever right, so that a parser may look after it.
     """
 
-    test: str = ""
-    result: str = "{x}"
-    given: Mapping[str, Any] = attrs.field(factory=dict)
-    kind: type[Any] | None = None
-    only: bool = False
+    def __init__(
+        self,
+        test: str = "",
+        result: str = "{x}",
+        given: Mapping[str, Any] = MappingProxyType({}),
+        *,
+        kind: type[Any] | None = None,
+        only: bool = False,
+    ) -> None:
+        self.test = test
+        self.result = result
+        self.given = given
+        self.kind = kind
+        self.only = only
 
     def known_by(self, *, parsed: bool) -> str:
         """The whole test; `parsed` if a parser has looked at the type."""
@@ -60,16 +69,24 @@ class Inline:
         return f"{by_kind} and {self.test}" if self.test else by_kind
 
 
-@attrs.frozen
 class Mirrored:
     """A field of a mirror. `kind` is the only type that is ever right, None if there are more;
     with `nullable` null is right too, and is what a missing value is read as."""
 
-    name: str
-    wire: str
-    kind: type[Any] | None = None
-    required: bool = False
-    nullable: bool = False
+    def __init__(
+        self,
+        name: str,
+        wire: str,
+        kind: type[Any] | None = None,
+        *,
+        required: bool = False,
+        nullable: bool = False,
+    ) -> None:
+        self.name = name
+        self.wire = wire
+        self.kind = kind
+        self.required = required
+        self.nullable = nullable
 
 
 def unknown_fields(names: Iterable[str]) -> list[Mirrored]:
@@ -268,7 +285,8 @@ class Writer:
                 kind = inline.kind if inline is not None and inline.only else None
                 required, nullable = field.default is attrs.NOTHING, field.default is None
                 name = f"x_{index}"
-                fields.append(Mirrored(name, wire_name(field), kind, required, nullable))
+                wire = wire_name(field)
+                fields.append(Mirrored(name, wire, kind, required=required, nullable=nullable))
         return fields + unknown_fields(unknown)
 
     def reads_mirrors(self, unknown: Sequence[str]) -> Iterator[str]:

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import types
 from datetime import datetime
+from functools import cache
 from typing import TYPE_CHECKING, Any, Union, get_args, get_origin
-
-import cattrs
 
 from omnichat_async.codec.generate import Hook, Inline, ModelHooks, Writer
 from omnichat_async.codec.misfits import SCALARS, Mismatch
@@ -15,6 +14,8 @@ from omnichat_async.models.base import Model, NumericText, OpenEnum, OpenIntEnum
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+
+    import cattrs
 
 __all__ = ["hook_for", "is_list", "is_model", "is_union", "rows_hook", "writer_for"]
 
@@ -212,21 +213,41 @@ def _latest_again(read: Hook) -> Hook:
     return hook
 
 
-_converter = cattrs.Converter(detailed_validation=False)
-for _kind in SCALARS:
-    _converter.register_structure_hook(_kind, _scalar(_kind))
-_converter.register_structure_hook(datetime, _time)
-_converter.register_structure_hook_factory(is_union, _union)
-_converter.register_structure_hook_factory(is_list, _list)
-_converter.register_structure_hook_func(_is_dict, _object)
-_converter.register_structure_hook_func(_is_numeric_text, _numeric_text)
-_converter.register_structure_hook_factory(is_model, _model)
+# ---- all the rules -----------------------------------------------------------------------------
+
+_OF_TYPES: dict[Any, Hook] = {**{kind: _scalar(kind) for kind in SCALARS}, datetime: _time}
+_OF_KINDS: tuple[tuple[Callable[[Any], bool], Callable[[Any], Hook]], ...] = (
+    (is_union, _union),
+    (is_list, _list),
+    (_is_dict, lambda _: _object),
+    (_is_numeric_text, lambda _: _numeric_text),
+    (is_model, _model),
+)
+
+
+_made = _OF_TYPES.copy()
 
 
 def hook_for(tp: Any) -> Hook:
     """The function that reads values of a type; it is made when it is first asked for."""
-    hook: Hook = _converter.get_structure_hook(tp)
-    return hook
+    if tp not in _made:
+        make = next((make for is_one, make in _OF_KINDS if is_one(tp)), None)
+        _made[tp] = make(tp) if make is not None else _converter().get_structure_hook(tp)
+    return _made[tp]
+
+
+@cache
+def _converter() -> cattrs.Converter:
+    """What reads all other types, with these rules for what is in them. The models here have none,
+    so it is imported with the first model that does."""
+    import cattrs  # noqa: PLC0415
+
+    converter = cattrs.Converter(detailed_validation=False)
+    for kind, hook in _OF_TYPES.items():
+        converter.register_structure_hook(kind, hook)
+    for is_one, make in _OF_KINDS:
+        converter.register_structure_hook_factory(is_one, make)
+    return converter
 
 
 def rows_hook(model: type[Any]) -> Callable[[list[Any]], list[Any]]:

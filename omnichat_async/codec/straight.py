@@ -26,7 +26,7 @@ __all__ = ["read_page"]
 
 _MOST_UNKNOWN = 64
 """Unknown fields that get a place, for each model: a server may think of ever new ones."""
-_PLAIN = re.compile(r'[^\\"\x00-\x1f]+')
+_PLAIN = r'[^\\"\x00-\x1f]+'
 """Names that a mirror can have."""
 
 
@@ -106,7 +106,7 @@ def _annotation(field: Mirrored) -> Any:
 
 
 def _joined(known: tuple[str, ...], found: Iterable[str]) -> tuple[str, ...]:
-    new = sorted(name for name in set(found) - set(known) if _PLAIN.fullmatch(name))
+    new = sorted(name for name in set(found) - set(known) if re.fullmatch(_PLAIN, name))
     return (*known, *new)[:_MOST_UNKNOWN]
 
 

@@ -1,5 +1,5 @@
 """Text to JSON values: by msgspec or orjson where one is installed, with the standard library's
-results."""
+results. It reads the first answers itself, since many programs get no more."""
 
 from __future__ import annotations
 
@@ -11,7 +11,21 @@ from typing import TYPE_CHECKING, Any, NoReturn
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-__all__ = ["loads"]
+__all__ = ["loads", "pays_off"]
+
+_WORTH_AN_IMPORT = 512 * 1024
+"""Bytes over which a faster parser saves about what its import costs."""
+
+
+class _SoFar:
+    """What this process has parsed."""
+
+    size = 0
+
+
+def pays_off() -> bool:
+    """Whether so much has been parsed that more is to be expected, and a faster parser pays off."""
+    return _SoFar.size >= _WORTH_AN_IMPORT
 
 
 def _no_constant(name: str) -> NoReturn:
@@ -23,7 +37,8 @@ _parse = json.JSONDecoder(parse_constant=_no_constant).decode
 
 def loads(body: bytes) -> Any:
     """Parse a JSON body. Raises ValueError for anything that is not strict UTF-8 JSON."""
-    parse = _fast()
+    _SoFar.size += len(body)
+    parse = _fast() if pays_off() else None
     if parse is not None:
         try:
             return parse(body)
@@ -41,8 +56,8 @@ def _read(body: bytes) -> Any:
 
 @cache
 def _fast() -> Callable[[bytes], Any] | None:
-    """The fastest parser there is; imported with the first answer, since not every program gets
-    one. orjson would be the faster one, but for the look for numbers that it cannot read."""
+    """The fastest parser there is. orjson would be it, but for the look for numbers that it cannot
+    read."""
     return _msgspec() or _orjson()
 
 

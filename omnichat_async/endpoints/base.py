@@ -10,13 +10,14 @@ from omnichat_async import checks
 from omnichat_async.errors import InvalidRequest, NotFound
 from omnichat_async.models.common import Platform
 from omnichat_async.paging import Listing, ListQuery, Source, WalkOptions, suggested_concurrency
+from omnichat_async.session import Options
 
 if TYPE_CHECKING:
     from types import UnionType
 
     from omnichat_async.calls import Call
-    from omnichat_async.models.base import Body
-    from omnichat_async.session import Options, Session
+    from omnichat_async.models.body import Body
+    from omnichat_async.session import Session
 
 __all__ = ["Area", "check_bsuid", "user_ids", "wire_of"]
 
@@ -45,8 +46,9 @@ class Area:
     def _listing(self, query: ListQuery[T], raw: bool, options: WalkOptions) -> Listing[Any]:
         if raw:
             query = attrs.evolve(query, model=None)
-        session, lane = self._session, self._options.lane
-        in_bulk = attrs.evolve(self._options, lane=lane or "bulk")
+        session, given = self._session, self._options
+        lane = given.lane or "bulk"
+        in_bulk = Options(timeout=given.timeout, retry=given.retry, lane=lane)
         latency = session.transport.latency
 
         def concurrency() -> int:
@@ -56,7 +58,7 @@ class Area:
 
         source: Source[T] = Source(
             fetch=lambda call: session.fetch(call, in_bulk),
-            fetch_now=lambda call: session.execute(call, self._options),
+            fetch_now=lambda call: session.execute(call, given),
             concurrency=concurrency,
             server_now=session.clock.now_ms,
         )

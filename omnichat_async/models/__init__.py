@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from omnichat_async.models.agent_messages import AgentMessage, AgentSent
-    from omnichat_async.models.base import Body, Model, OpenEnum, OpenIntEnum
+    from omnichat_async.models.base import Model, OpenEnum, OpenIntEnum
+    from omnichat_async.models.body import Body
     from omnichat_async.models.broadcasts import (
         Broadcast,
         BroadcastButton,
@@ -202,7 +203,8 @@ __all__ = [
 
 _HOMES = {
     "agent_messages": ("AgentMessage", "AgentSent"),
-    "base": ("Body", "Model", "OpenEnum", "OpenIntEnum"),
+    "base": ("Model", "OpenEnum", "OpenIntEnum"),
+    "body": ("Body",),
     "broadcasts": (
         "Broadcast",
         "BroadcastButton",

@@ -6,7 +6,7 @@ from typing import Any, TypeAlias
 
 from omnichat_async import checks
 from omnichat_async.errors import InvalidRequest
-from omnichat_async.models.base import wire_value
+from omnichat_async.models.body import wire_value
 
 __all__ = ["AttributeValue", "check_attributes", "check_tags", "wire_attributes"]
 

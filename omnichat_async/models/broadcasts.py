@@ -10,7 +10,8 @@ import attrs
 from omnichat_async import checks
 from omnichat_async.errors import InvalidRequest
 from omnichat_async.models.attributes import check_tags
-from omnichat_async.models.base import Body, Model, OpenEnum, OpenIntEnum
+from omnichat_async.models.base import Model, OpenEnum, OpenIntEnum
+from omnichat_async.models.body import Body
 from omnichat_async.models.common import Platform, platform_name
 from omnichat_async.models.content import Content, FlexTemplates, check_contents
 from omnichat_async.models.numbers import parse_money, parse_percent

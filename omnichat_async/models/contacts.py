@@ -13,7 +13,8 @@ from omnichat_async.models.attributes import (
     check_tags,
     wire_attributes,
 )
-from omnichat_async.models.base import Body, Model, OpenEnum
+from omnichat_async.models.base import Model, OpenEnum
+from omnichat_async.models.body import Body
 from omnichat_async.models.common import Channel
 
 __all__ = ["AttributeType", "Contact", "ContactUpdate", "CustomAttribute"]

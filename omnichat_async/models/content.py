@@ -14,7 +14,7 @@ import attrs
 
 from omnichat_async import checks
 from omnichat_async.errors import InvalidRequest
-from omnichat_async.models.base import Body
+from omnichat_async.models.body import Body
 from omnichat_async.models.whatsapp import WhatsAppTemplate
 
 __all__ = [

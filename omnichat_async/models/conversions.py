@@ -13,7 +13,7 @@ import attrs
 
 from omnichat_async import checks
 from omnichat_async.errors import InvalidRequest
-from omnichat_async.models.base import Body
+from omnichat_async.models.body import Body
 
 __all__ = [
     "AddToCart",

@@ -14,7 +14,8 @@ from omnichat_async.models.attributes import (
     check_tags,
     wire_attributes,
 )
-from omnichat_async.models.base import Body, Model, OpenIntEnum
+from omnichat_async.models.base import Model, OpenIntEnum
+from omnichat_async.models.body import Body
 from omnichat_async.models.common import Platform
 from omnichat_async.models.numbers import parse_money
 

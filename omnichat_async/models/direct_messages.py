@@ -12,7 +12,8 @@ from omnichat_async.models.attributes import (
     check_tags,
     wire_attributes,
 )
-from omnichat_async.models.base import Body, Model
+from omnichat_async.models.base import Model
+from omnichat_async.models.body import Body
 from omnichat_async.models.common import Platform, platform_name
 from omnichat_async.models.content import Content, check_contents
 

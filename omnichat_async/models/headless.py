@@ -23,7 +23,8 @@ import attrs
 
 from omnichat_async import checks
 from omnichat_async.errors import InvalidRequest
-from omnichat_async.models.base import Body, Model, wire
+from omnichat_async.models.base import Model, wire
+from omnichat_async.models.body import Body
 from omnichat_async.models.whatsapp import MediaHeader, WhatsAppTemplate
 
 __all__ = [

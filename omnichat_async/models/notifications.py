@@ -5,7 +5,8 @@ from collections.abc import Mapping
 import attrs
 
 from omnichat_async import checks
-from omnichat_async.models.base import Body, Model
+from omnichat_async.models.base import Model
+from omnichat_async.models.body import Body
 from omnichat_async.models.common import Platform, platform_name
 
 __all__ = ["Notification", "NotificationSent"]

@@ -8,7 +8,8 @@ import attrs
 
 from omnichat_async import checks
 from omnichat_async.errors import InvalidRequest
-from omnichat_async.models.base import Body, Model
+from omnichat_async.models.base import Model
+from omnichat_async.models.body import Body
 
 __all__ = ["Order", "OrderItem", "OrdersUpserted"]
 

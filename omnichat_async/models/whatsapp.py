@@ -23,7 +23,7 @@ import attrs
 
 from omnichat_async import checks
 from omnichat_async.errors import InvalidRequest
-from omnichat_async.models.base import Body, wire_value
+from omnichat_async.models.body import Body, wire_value
 from omnichat_async.models.templates import MessageTemplate, TemplateComponent
 
 __all__ = [

@@ -43,30 +43,43 @@ EXACT = "-exact"
 """What the name of a query ends with in the checkpoints of a certified walk."""
 
 
-@attrs.define
 class Position:
     """Where a walk stands; see Checkpoint."""
 
-    window: Window | None
-    page: int = 1
-    row: int = 0
-    done: bool = False
-    rows_before: int = 0
-    size: int = MAX_PAGE_SIZE
+    def __init__(
+        self,
+        window: Window | None,
+        page: int = 1,
+        row: int = 0,
+        *,
+        done: bool = False,
+        rows_before: int = 0,
+        size: int = MAX_PAGE_SIZE,
+    ) -> None:
+        self.window = window
+        self.page = page
+        self.row = row
+        self.done = done
+        self.rows_before = rows_before
+        self.size = size
+
+    def but(self, **changes: Any) -> Position:
+        """A copy with some fields changed."""
+        return Position(**{**vars(self), **changes})
 
 
-@attrs.define(eq=False)
 class _Range(Generic[T]):
     """The pages of one window: those asked for and not yet handed out, in order."""
 
-    window: Window | None
-    next_number: int
-    size: int
-    pages: deque[asyncio.Task[Unread[T]]] = attrs.field(factory=deque)
-    rows: int = 0
-    longest: int = 0
-    total: int | None = None
-    previous: Page[T] | None = None
+    def __init__(self, window: Window | None, next_number: int, size: int, rows: int = 0) -> None:
+        self.window = window
+        self.next_number = next_number
+        self.size = size
+        self.rows = rows
+        self.pages: deque[asyncio.Task[Unread[T]]] = deque()
+        self.longest = 0
+        self.total: int | None = None
+        self.previous: Page[T] | None = None
 
     def known_pages(self) -> int:
         """How many pages are sure to be needed: up to the short or empty one that ends the range,
@@ -74,7 +87,6 @@ class _Range(Generic[T]):
         return 1 if self.total is None else self.total // self.size + 1
 
 
-@attrs.define
 class Plan(Generic[T]):
     """What a listing and its walks share: the query, and how far the latest walk has got.
 
@@ -82,14 +94,23 @@ class Plan(Generic[T]):
     `page_size`. `proved` says that pages still are as long as when the walk began.
     """
 
-    query: ListQuery[T]
-    source: Source[T]
-    page_size: int
-    size: int
-    start: Position
-    position: Position
-    proved: bool = False
-    exact: bool = False
+    def __init__(
+        self,
+        query: ListQuery[T],
+        source: Source[T],
+        *,
+        page_size: int,
+        size: int,
+        start: Position,
+        exact: bool,
+    ) -> None:
+        self.query = query
+        self.source = source
+        self.page_size = page_size
+        self.size = size
+        self.start = self.position = start
+        self.exact = exact
+        self.proved = False
 
     def engine(self, start: Position) -> Engine[T] | CertifiedPages[T]:
         """What gives the pages from `start` on."""

@@ -27,7 +27,7 @@ class Pages(Generic[T]):
         self._engine: Engine[T] | CertifiedPages[T] | None = None
         self._waiting = False
         self._closed = False
-        self.move(attrs.evolve(plan.start))
+        self.move(plan.start.but())
 
     def __aiter__(self) -> Self:
         return self

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
+import copy
 from typing import TYPE_CHECKING, Any, Generic, Literal, TypeVar
-
-import attrs
 
 from omnichat_async.calls import Page
 from omnichat_async.errors import InvalidRequest
@@ -49,14 +48,15 @@ class Listing(Generic[T]):
         _check_range("page_size", page_size, MAX_PAGE_SIZE)
         if concurrency is not None:
             _check_range("concurrency", concurrency, MAX_CONCURRENCY)
-            source = attrs.evolve(source, concurrency=lambda: concurrency)
+            source = copy.copy(source)
+            source.concurrency = lambda: concurrency
         size, start = (
             page_size,
             Position(None if query.window is None else next(split(query.window)), size=page_size),
         )
         if resume_from is not None:
             size, start = _resumed(query, page_size, resume_from, exact=exact)
-        self._plan = Plan(query, source, page_size, size, start, start, exact=exact)
+        self._plan = Plan(query, source, page_size=page_size, size=size, start=start, exact=exact)
 
     def __repr__(self) -> str:
         window = self.window

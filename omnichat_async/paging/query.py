@@ -37,7 +37,7 @@ class WalkOptions(TypedDict, total=False):
     exact: bool
 
 
-@attrs.frozen(kw_only=True)
+@attrs.frozen(kw_only=True, eq=False, repr=False)
 class RowKind:
     """What the rows of a list are, which a certified walk must know.
 
@@ -55,7 +55,7 @@ class RowKind:
     block: int = 5_000
 
 
-@attrs.frozen(kw_only=True)
+@attrs.frozen(kw_only=True, eq=False, repr=False)
 class ListQuery(Generic[T]):
     """What a listing asks: path, fixed parameters, a range of time, the model and the kind of its
     rows."""
@@ -93,14 +93,21 @@ class ListQuery(Generic[T]):
         )
 
 
-@attrs.frozen(kw_only=True)
 class Source(Generic[T]):
     """Where pages come from: `fetch` executes a page's call in the bulk lane and gives a function
     that reads the page, `fetch_now` gives the page, in the interactive lane, `concurrency` says
     how many pages to ask for at once just now, `server_now` what the server's clock shows, in
     epoch ms (None while nobody knows)."""
 
-    fetch: Callable[[Call[Page[T]]], Awaitable[Callable[[], Page[T]]]]
-    fetch_now: Callable[[Call[Page[T]]], Awaitable[Page[T]]]
-    concurrency: Callable[[], int]
-    server_now: Callable[[], float | None] = lambda: None
+    def __init__(
+        self,
+        *,
+        fetch: Callable[[Call[Page[T]]], Awaitable[Callable[[], Page[T]]]],
+        fetch_now: Callable[[Call[Page[T]]], Awaitable[Page[T]]],
+        concurrency: Callable[[], int],
+        server_now: Callable[[], float | None] = lambda: None,
+    ) -> None:
+        self.fetch = fetch
+        self.fetch_now = fetch_now
+        self.concurrency = concurrency
+        self.server_now = server_now

@@ -36,7 +36,7 @@ class CertifiedPages(Generic[T]):
         self._leaves = walk.leaves()
         self._model = model
         self._whole = whole
-        self.position = attrs.evolve(start, row=0)
+        self.position = start.but(row=0)
 
     async def next(self) -> tuple[Page[T], Position]:
         """The next leaf with rows. StopAsyncIteration at the end."""
@@ -48,7 +48,7 @@ class CertifiedPages(Generic[T]):
             assert self._walk.horizon is not None
             self.position = self._from(self._walk.horizon)
         else:
-            self.position = attrs.evolve(self.position, window=None, done=True)
+            self.position = self.position.but(window=None, done=True)
         raise StopAsyncIteration
 
     async def aclose(self) -> None:
@@ -64,12 +64,12 @@ class CertifiedPages(Generic[T]):
 
     def _behind(self, window: Window | None) -> Position:
         if window is None or self._whole is None or window.before >= self._whole.before:
-            return attrs.evolve(self.position, window=None, done=True)
+            return self.position.but(window=None, done=True)
         return self._from(window.before)
 
     def _from(self, after: int) -> Position:
         assert self._whole is not None
-        return attrs.evolve(self.position, window=rest_of(self._whole, after))
+        return self.position.but(window=rest_of(self._whole, after))
 
 
 def decoded(leaf: Leaf, model: type[Any] | None) -> Page[Any]:

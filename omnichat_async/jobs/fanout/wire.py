@@ -9,7 +9,7 @@ import attrs
 from omnichat_async import checks
 from omnichat_async.errors import InvalidRequest
 from omnichat_async.models import headless
-from omnichat_async.models.base import wire_value
+from omnichat_async.models.body import wire_value
 from omnichat_async.models.content import (
     Block,
     Content,
