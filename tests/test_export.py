@@ -21,6 +21,7 @@ from omnichat_async.jobs import STREAMS, Export, ExportReport, Progress
 from omnichat_async.jobs import export as export_module
 from omnichat_async.jobs.columns import flat_columns
 from omnichat_async.jobs.ledger import Ledger
+from omnichat_async.jobs.sinks.files import JsonlFormat
 from omnichat_async.retries import RetryPolicy
 from omnichat_async.sandbox import Fault
 from omnichat_async.windows import Window
@@ -180,15 +181,14 @@ ODD_ROWS: list[Any] = [
 ]
 
 
-def odd_server(request: Request) -> Any:
-    first = "page=1&" in request.target + "&"
-    return reply(body={"content": ODD_ROWS if first else [], "totalElement": len(ODD_ROWS)})
+def odd_export(out: Path, rows: list[Any] = ODD_ROWS) -> None:
+    def answer(request: Request) -> Any:
+        first = "page=1&" in request.target + "&"
+        return reply(body={"content": rows if first else [], "totalElement": len(rows)})
 
-
-def odd_export(out: Path) -> None:
     async def main() -> None:
         async with (
-            HostileServer(odd_server) as server,
+            HostileServer(answer) as server,
             OmnichatClient("t", base_url=server.url, limiter=RateLimiter(None)) as client,
         ):
             await export(client, out, before=AFTER + 1000).run()
@@ -200,6 +200,20 @@ def odd_export(out: Path) -> None:
 def test_odd_rows_are_written_as_they_came(tmp_path: Path, suffix: str) -> None:
     odd_export(tmp_path / f"rows.{suffix}")
     assert same(read_rows(tmp_path / f"rows.{suffix}"), ODD_ROWS)
+
+
+@pytest.mark.parametrize("suffix", ["jsonl", "jsonl.gz"])
+def test_packed_rows_are_the_same_bytes(
+    tmp_path: Path, suffix: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    packed, plain = tmp_path / f"packed.{suffix}", tmp_path / f"plain.{suffix}"
+    numbers = {"big": 2**70, "floats": [1e-7, 1e16, -0.0, 2.5], "small": 0xCB}
+    rows = [*ODD_ROWS, {"id": "5", "time": 1, **numbers}, {"id": "4", "time": 1}, {"id": 4}]
+    odd_export(packed, rows)
+    monkeypatch.setattr(JsonlFormat, "pack", None)
+    odd_export(plain, rows)
+    assert packed.read_bytes() == plain.read_bytes()
+    assert same(read_rows(packed), rows)
 
 
 def test_what_has_no_column_lands_in_extra(tmp_path: Path) -> None:
