@@ -17,7 +17,7 @@ import pytest
 
 from omnichat_async import OmnichatClient, RateLimiter
 from omnichat_async.errors import APIError, BadRequest, InvalidRequest
-from omnichat_async.jobs import STREAMS, Export, ExportReport, Progress
+from omnichat_async.jobs import STREAMS, Batch, CallbackSink, Export, ExportReport, Progress, Sink
 from omnichat_async.jobs import export as export_module
 from omnichat_async.jobs.columns import flat_columns
 from omnichat_async.jobs.ledger import Ledger
@@ -56,7 +56,9 @@ def client_of(sandbox: Sandbox, **options: Any) -> OmnichatClient:
     )
 
 
-def export(client: OmnichatClient, out: Path, stream: str = "messages", **options: Any) -> Export:
+def export(
+    client: OmnichatClient, out: Path | Sink, stream: str = "messages", **options: Any
+) -> Export:
     """An export of RANGE, of whatsapp where a platform is needed."""
     by_platform = {"platform": "whatsapp"} if STREAMS[stream].by_platform else {}
     fixed: dict[str, Any] = {"after": AFTER, "before": BEFORE, **by_platform}
@@ -214,6 +216,36 @@ def test_packed_rows_are_the_same_bytes(
     odd_export(plain, rows)
     assert packed.read_bytes() == plain.read_bytes()
     assert same(read_rows(packed), rows)
+
+
+class Packing(CallbackSink):
+    """Takes the type names of rows in place of them."""
+
+    @staticmethod
+    def pack(rows: list[Any]) -> list[Any]:
+        return [type(row).__name__ for row in rows]
+
+
+@pytest.mark.parametrize(
+    ("stream", "kind"), [("contacts", str), ("tagging-logs", dict), ("report-messages", dict)]
+)
+def test_a_sink_of_ones_own_may_pack_rows_with_a_key(
+    tmp_path: Path, stream: str, kind: type[Any]
+) -> None:
+    batches: list[Batch] = []
+
+    async def deliver(batch: Batch) -> None:
+        batches.append(batch)
+
+    async def main() -> None:
+        async with small(rows=300) as sandbox, client_of(sandbox) as client:
+            sink = Packing(deliver, checkpoint=tmp_path / "rows.checkpoint")
+            report = await export(client, sink, stream).run()
+        rows = [row for batch in batches for row in batch.rows]
+        assert {type(row) for row in rows} == {kind}
+        assert len(rows) == report.rows
+
+    run(main())
 
 
 def test_what_has_no_column_lands_in_extra(tmp_path: Path) -> None:

@@ -101,7 +101,7 @@ class Listing(Generic[T]):
         `on_incomplete` "record" a range that cannot be certified becomes a leaf that says so,
         and does not raise Incomplete. `keep` makes of the rows of a page, one for one, what is
         kept of them until their leaf is complete and stands in it in their place: their text takes
-        a third of the memory. Raises InvalidRequest for ranges that do not fit.
+        half the memory. Raises InvalidRequest for ranges that do not fit.
         """
         return self._plan.walk(
             ranges=ranges,
