@@ -17,10 +17,11 @@ import pytest
 
 from omnichat_async import OmnichatClient, RateLimiter
 from omnichat_async.errors import APIError, BadRequest, InvalidRequest
-from omnichat_async.jobs import STREAMS, Export, ExportReport, Progress
+from omnichat_async.jobs import STREAMS, Batch, CallbackSink, Export, ExportReport, Progress, Sink
 from omnichat_async.jobs import export as export_module
 from omnichat_async.jobs.columns import flat_columns
 from omnichat_async.jobs.ledger import Ledger
+from omnichat_async.jobs.sinks.files import JsonlFormat
 from omnichat_async.retries import RetryPolicy
 from omnichat_async.sandbox import Fault
 from omnichat_async.windows import Window
@@ -55,7 +56,9 @@ def client_of(sandbox: Sandbox, **options: Any) -> OmnichatClient:
     )
 
 
-def export(client: OmnichatClient, out: Path, stream: str = "messages", **options: Any) -> Export:
+def export(
+    client: OmnichatClient, out: Path | Sink, stream: str = "messages", **options: Any
+) -> Export:
     """An export of RANGE, of whatsapp where a platform is needed."""
     by_platform = {"platform": "whatsapp"} if STREAMS[stream].by_platform else {}
     fixed: dict[str, Any] = {"after": AFTER, "before": BEFORE, **by_platform}
@@ -180,15 +183,14 @@ ODD_ROWS: list[Any] = [
 ]
 
 
-def odd_server(request: Request) -> Any:
-    first = "page=1&" in request.target + "&"
-    return reply(body={"content": ODD_ROWS if first else [], "totalElement": len(ODD_ROWS)})
+def odd_export(out: Path, rows: list[Any] = ODD_ROWS) -> None:
+    def answer(request: Request) -> Any:
+        first = "page=1&" in request.target + "&"
+        return reply(body={"content": rows if first else [], "totalElement": len(rows)})
 
-
-def odd_export(out: Path) -> None:
     async def main() -> None:
         async with (
-            HostileServer(odd_server) as server,
+            HostileServer(answer) as server,
             OmnichatClient("t", base_url=server.url, limiter=RateLimiter(None)) as client,
         ):
             await export(client, out, before=AFTER + 1000).run()
@@ -200,6 +202,50 @@ def odd_export(out: Path) -> None:
 def test_odd_rows_are_written_as_they_came(tmp_path: Path, suffix: str) -> None:
     odd_export(tmp_path / f"rows.{suffix}")
     assert same(read_rows(tmp_path / f"rows.{suffix}"), ODD_ROWS)
+
+
+@pytest.mark.parametrize("suffix", ["jsonl", "jsonl.gz"])
+def test_packed_rows_are_the_same_bytes(
+    tmp_path: Path, suffix: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    packed, plain = tmp_path / f"packed.{suffix}", tmp_path / f"plain.{suffix}"
+    numbers = {"big": 2**70, "floats": [1e-7, 1e16, -0.0, 2.5], "small": 0xCB}
+    rows = [*ODD_ROWS, {"id": "5", "time": 1, **numbers}, {"id": "4", "time": 1}, {"id": 4}]
+    odd_export(packed, rows)
+    monkeypatch.setattr(JsonlFormat, "pack", None)
+    odd_export(plain, rows)
+    assert packed.read_bytes() == plain.read_bytes()
+    assert same(read_rows(packed), rows)
+
+
+class Packing(CallbackSink):
+    """Takes the type names of rows in place of them."""
+
+    @staticmethod
+    def pack(rows: list[Any]) -> list[Any]:
+        return [type(row).__name__ for row in rows]
+
+
+@pytest.mark.parametrize(
+    ("stream", "kind"), [("contacts", str), ("tagging-logs", dict), ("report-messages", dict)]
+)
+def test_a_sink_of_ones_own_may_pack_rows_with_a_key(
+    tmp_path: Path, stream: str, kind: type[Any]
+) -> None:
+    batches: list[Batch] = []
+
+    async def deliver(batch: Batch) -> None:
+        batches.append(batch)
+
+    async def main() -> None:
+        async with small(rows=300) as sandbox, client_of(sandbox) as client:
+            sink = Packing(deliver, checkpoint=tmp_path / "rows.checkpoint")
+            report = await export(client, sink, stream).run()
+        rows = [row for batch in batches for row in batch.rows]
+        assert {type(row) for row in rows} == {kind}
+        assert len(rows) == report.rows
+
+    run(main())
 
 
 def test_what_has_no_column_lands_in_extra(tmp_path: Path) -> None:

@@ -11,7 +11,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from omnichat_async.jobs import columns
-from omnichat_async.jobs.columns import compact, lines
+from omnichat_async.jobs.columns import compact, texts
 
 pytest.importorskip("msgspec", reason="pip install 'omnichat_async[speed]'")
 
@@ -41,9 +41,16 @@ def slowly(value: Any) -> str:
 @example({"a": float("inf"), "b": 1e22, "c": 1e-7})
 @example({"a": [{"b": 1.0}]})
 @example({"\ud800": ""})
+@example({"0xcb": "\u02c0", "length": "x" * 0xCB, "time": 0xCB, "floats": []})
+@example({str(place): place for place in range(0xCB)})
+@example([0.5] * 0xCB)
 def test_msgspec_changes_no_text(value: Any) -> None:
     assert compact(value) == slowly(value)
-    assert lines([value, 1, value]).decode() == f"{slowly(value)}\n1\n{slowly(value)}\n"
+    assert [text.decode() for text in texts([value, 1, value])] == [
+        slowly(value),
+        "1",
+        slowly(value),
+    ]
 
 
 def test_rows_without_floats_are_not_written_by_the_standard_library(

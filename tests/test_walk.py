@@ -114,6 +114,21 @@ def test_every_row_once_whatever_the_server(server: str, order: str) -> None:
     assert not walk.stats.incomplete
 
 
+@pytest.mark.parametrize("server", SERVERS)
+def test_what_is_kept_of_rows_stands_in_their_place(server: str) -> None:
+    def leaves(**options: Any) -> list[Leaf]:
+        return run_virtual(
+            leaves_of(api_of(**SERVERS[server]).listing(WEEK, MESSAGES).walk(**options))
+        )
+
+    ordinary = leaves()
+    kept = leaves(keep=lambda rows: [row["id"] for row in rows])
+    assert [leaf.rows for leaf in kept] == [[row["id"] for row in leaf.rows] for leaf in ordinary]
+    assert [(leaf.window, leaf.certificate, leaf.requests) for leaf in kept] == [
+        (leaf.window, leaf.certificate, leaf.requests) for leaf in ordinary
+    ]
+
+
 @pytest.mark.parametrize("rows", [0, 1, 99, 100, 101, 200, 300])
 @pytest.mark.parametrize("past_end", ["empty", "404", "last"])
 def test_any_number_of_rows_at_the_border_of_a_page(rows: int, past_end: str) -> None:

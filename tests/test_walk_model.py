@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import attrs
 import pytest
 
-from omnichat_async.walk import certificates
+from omnichat_async.walk import certificates, rules
 from tests.support.adversary import SCENARIOS, Scenario, World, try_worlds
 
 if TYPE_CHECKING:
@@ -36,6 +36,24 @@ def test_nothing_that_stays_is_lost_or_doubled(name: str) -> None:
     # Every way to end was taken, so every one was tried.
     assert verdict.outcomes.keys() >= CERTIFICATES[name]
     assert verdict.accepted > WORLDS / 2
+
+
+def keeping_something_else(world: World, asks: Sequence[Ask]) -> list[Page[Any] | None]:
+    """Between the rules and the server: of rows only their ids are kept."""
+    return [
+        page
+        and attrs.evolve(
+            page,
+            items=rules.kept(page.items, world.kind, lambda rows: [row["id"] for row in rows]),
+        )
+        for page in world.answer(asks)
+    ]
+
+
+@pytest.mark.parametrize("name", SCENARIOS)
+def test_the_rules_see_no_difference_in_what_is_kept_of_rows(name: str) -> None:
+    ordinary = try_worlds(SCENARIOS[name], WORLDS)
+    assert try_worlds(SCENARIOS[name], WORLDS, answer=keeping_something_else) == ordinary
 
 
 # ---- the check can fail ------------------------------------------------------------------------

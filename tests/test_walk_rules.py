@@ -32,13 +32,20 @@ def rows_at(times: list[int]) -> list[Any]:
         ({"id": "a", "channel": {"channelId": "1"}}, ("1", "a")),
         ({"id": "a"}, (None, "a")),
         ({"id": "a", "channel": None}, (None, "a")),
-        ({"id": "", "name": "x"}, '{"id": "", "name": "x"}'),
-        ({"id": ["a"]}, '{"id": ["a"]}'),
-        (7, "7"),
+        ({"id": "", "name": "x"}, ('{"id": "", "name": "x"}',)),
+        ({"id": ["a"]}, ('{"id": ["a"]}',)),
+        (7, ("7",)),
     ],
 )
 def test_keys(row: Any, key: Any) -> None:
     assert rules.key_of(row, KEYED) == key
+
+
+@pytest.mark.parametrize(
+    ("row", "key"), [({"id": "a"}, "a"), ({"id": 7}, 7), ({"id": None}, ('{"id": null}',))]
+)
+def test_a_single_key_field_is_the_key(row: Any, key: Any) -> None:
+    assert rules.key_of(row, RowKind(key=("id",))) == key
 
 
 def test_without_key_fields_all_of_a_row_is_its_key() -> None:
@@ -51,6 +58,54 @@ def test_rows_are_sorted_by_time_and_key_and_odd_ones_come_first() -> None:
     rows = [{"id": "b", "time": 5}, {"id": "a", "time": 5}, {"id": "c"}, {"id": "d", "time": 1}]
     assert [row["id"] for row in rules.sorted_rows(rows, KEYED)] == ["c", "d", "a", "b"]
     assert rules.sorted_rows(rows, RowKind()) is rows
+
+
+PARTS: st.SearchStrategy[Any] = st.sampled_from(
+    ["", "a", "b", "('a',)", "0", 0, 1, True, None, [], {"id": "a"}, 0.5]
+)
+CHANNELS = PARTS | st.fixed_dictionaries({}, optional={"channelId": PARTS})
+OBJECTS = st.fixed_dictionaries(
+    {}, optional={"id": PARTS, "channel": CHANNELS, "time": st.integers(-2, 3) | PARTS}
+)
+PLAIN = st.fixed_dictionaries(
+    {
+        "id": st.sampled_from(["a", "b", "a b", "a'b"]),
+        "channel": st.just({"channelId": "1"}),
+        "time": st.integers(-2, 3),
+    }
+)
+ROWS = st.lists(PLAIN, max_size=12) | st.lists(PLAIN | OBJECTS | PARTS, max_size=12)
+KINDS = st.sampled_from([KEYED, RowKind(key=("id",), time="time"), RowKind(key=("id",)), RowKind()])
+
+
+def one_by_one(rows: list[Any], kind: RowKind) -> list[Any]:
+    """Rows in order, by the rules for a single row."""
+
+    def place(row: Any) -> tuple[int, str]:
+        time, key = rules.time_of(row, kind), rules.key_of(row, kind)
+        whole = isinstance(key, tuple) and len(key) == 1
+        text = key[0] if whole else str(key if isinstance(key, tuple) else (key,))
+        return -1 if time is None else time, text
+
+    return sorted(rows, key=place) if kind.time is not None else rows
+
+
+@given(rows=ROWS, kind=KINDS)
+def test_all_rows_at_once_are_seen_as_one_by_one(rows: list[Any], kind: RowKind) -> None:
+    assert repr(rules.keys_of(rows, kind)) == repr([rules.key_of(row, kind) for row in rows])
+    assert repr(rules.times_of(rows, kind)) == repr([rules.time_of(row, kind) for row in rows])
+    assert repr(rules.sorted_rows(rows, kind)) == repr(one_by_one(rows, kind))
+
+
+@given(rows=ROWS, kind=KINDS)
+def test_what_is_kept_of_rows_has_their_keys_times_and_order(
+    rows: list[Any], kind: RowKind
+) -> None:
+    held = rules.kept(rows, kind, lambda rows: [repr(row) for row in rows])
+    assert repr(rules.keys_of(held, kind)) == repr(rules.keys_of(rows, kind))
+    assert rules.times_of(held, kind) == rules.times_of(rows, kind)
+    ordered = rules.handed_out(rules.sorted_rows(held, kind))
+    assert ordered == [repr(row) for row in rules.sorted_rows(rows, kind)]
 
 
 # ---- totals and pages --------------------------------------------------------------------------

@@ -155,6 +155,13 @@ class Export:
         """Whether other ranges may be in this place too."""
         return self._sink.shared
 
+    def _pack(self) -> Callable[[list[Any]], list[Any]] | None:
+        """What the sink makes of rows before they are written. Not of those that get something
+        added first, nor of those without a key, which are told apart by all they hold."""
+        if self.stream.per_window or not self.stream.key:
+            return None
+        return getattr(self._sink, "pack", None)
+
     async def run(self, on_progress: Callable[[Progress], None] | None = None) -> ExportReport:
         """Write all rows. `on_progress` is called as soon as the range is known, after every
         range that was read, and at the end.
@@ -179,6 +186,7 @@ class Export:
                     horizon=start.horizon,
                     row_budget=ROW_BUDGET,
                     on_incomplete="record" if store.again else self._on_incomplete,
+                    keep=self._pack(),
                 )
                 self._run = run = _Run(
                     thread=thread,

@@ -63,7 +63,7 @@ def tally(pages: Sequence[Page[Any] | None], total: int, size: int, kind: RowKin
         rows_of.pop()  # past the end the last page came again
     rows = [row for each in rows_of for row in each]
     counts = [page.total for page in pages if page is not None and page.total is not None]
-    distinct = len(rules.keys_of(rows, kind))
+    distinct = len(set(rules.keys_of(rows, kind)))
     return Tally(
         rows=rows,
         proved=rules.is_consistent(pages, total, size) and len(rows) == total == distinct,
@@ -90,7 +90,7 @@ def union(
         checks = spent + result.checks
         spent += len(pages)
         before = len(seen)
-        seen |= {rules.key_of(row, kind): row for row in result.rows}
+        seen |= _by_key(result.rows, kind)
         if rules.is_consistent(pages, total, size) and len(seen) == total:
             name: Certificate = "count" if passes == 1 else "union"
             return Found(list(seen.values()), name, checks), []
@@ -111,11 +111,15 @@ def union(
     return None, list(seen.values())
 
 
+def _by_key(rows: list[Any], kind: RowKind) -> dict[Any, Any]:
+    return dict(zip(rules.keys_of(rows, kind), rows, strict=True))
+
+
 def _indistinct(rows: list[Any], kind: RowKind) -> Counter[Any] | None:
     """How often each row is there, if some are there twice and have no key to tell them apart."""
-    times = Counter(rules.key_of(row, kind) for row in rows)
+    times = Counter(rules.keys_of(rows, kind))
     twice = [key for key, number in times.items() if number > 1]
-    return times if twice and all(isinstance(key, str) for key in twice) else None
+    return times if twice and all(map(rules.is_whole, twice)) else None
 
 
 def double(
@@ -134,7 +138,7 @@ def double(
     for attempt in range(DOUBLE_PASSES):
         each = rules.page_size_for(latest, size, attempt)
         rows, latest, whole = yield from _whole_pass(window, latest, each, kind)
-        by_key = {rules.key_of(row, kind): row for row in rows}
+        by_key = _by_key(rows, kind)
         if found is not None and found <= by_key.keys():
             return Found(list(by_key.values()), "double", len(rows) // each + 1), []
         distinct = whole and len(by_key) == len(rows)
@@ -161,14 +165,14 @@ def _whole_pass(
         if any(page is None or len(page.items) < size for page in pages):
             counts = [page.total for page in pages if page is not None]
             return rows, counts[-1] if counts else None, False
-    seen = rules.keys_of(rows, kind)
+    seen = set(rules.keys_of(rows, kind))
     for number in count(full + 1):
         (page,) = yield [Ask(window, number, size)]
         if page is None:
             return rows, None, False
         rows += page.items
         total = page.total
-        fresh = rules.keys_of(page.items, kind) - seen
+        fresh = set(rules.keys_of(page.items, kind)) - seen
         if len(page.items) < size:
             lacking = total is not None and total > len(rows)
             return rows, total, not lacking
@@ -207,6 +211,7 @@ def _backward_pass(
         if page is None and number == 1:
             return None
         total = None if page is None else rules.usable_total(page)
-        for row in reversed(page.items if page is not None else []):
-            rows.setdefault(rules.key_of(row, kind), row)
+        items = [] if page is None else page.items[::-1]
+        for key, row in zip(rules.keys_of(items, kind), items, strict=True):
+            rows.setdefault(key, row)
     return rows if total is None or total <= len(rows) else None

@@ -156,8 +156,8 @@ class Frontier:
                 return
             if node is not head and (
                 node.put_off
-                or self._work() >= self._slots()
                 or not self._fits(node, max(node.estimate, self._known.size))
+                or self._work() >= self._slots()
             ):
                 return
             heapq.heappop(self._unopened)
@@ -245,7 +245,7 @@ class Frontier:
         seen, node.first_keys = node.first_keys, None
         if seen is None or not self._kind.key:
             return
-        keys = rules.keys_of(first.items, self._kind)
+        keys = set(rules.keys_of(first.items, self._kind))
         if keys & seen:
             self._fatal = Incomplete(
                 "the server gives the same rows for two ranges of time, so it does not filter by "
@@ -369,7 +369,7 @@ class Frontier:
             named = _named(node.window)
             node.error = Incomplete(f"{named} could not be certified: {outcome.reason}")
             return
-        rows = rules.sorted_rows(outcome.rows, self._kind)
+        rows = rules.handed_out(rules.sorted_rows(outcome.rows, self._kind))
         node.leaf = Leaf(
             window=node.window,
             rows=rows,

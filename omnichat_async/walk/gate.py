@@ -70,7 +70,7 @@ class Gate:
         self._admit()
 
     def _admit(self) -> None:
-        while self.in_flight < self._slots() and (queue := self._going_on or self._opening):
+        while (queue := self._going_on or self._opening) and self.in_flight < self._slots():
             turn = queue.popleft()
             if not turn.done():  # not cancelled meanwhile
                 self.waiting -= 1

@@ -5,23 +5,29 @@ from __future__ import annotations
 import itertools
 import json
 import math
+import operator
+from bisect import bisect_left, bisect_right
 from collections import Counter
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 from omnichat_async.windows import Window
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Callable, Iterable, Sequence
 
     from omnichat_async.calls import Page
     from omnichat_async.paging import RowKind
 
 __all__ = [
+    "Kept",
     "cut_evenly",
     "cut_sample",
     "cut_seen",
+    "handed_out",
     "is_consistent",
+    "is_whole",
     "is_width_refusal",
+    "kept",
     "key_of",
     "keys_of",
     "may_be_capped",
@@ -29,8 +35,12 @@ __all__ = [
     "page_size_for",
     "sorted_rows",
     "time_of",
+    "times_of",
     "usable_total",
 ]
+
+Kept: TypeAlias = tuple[Any, int | None, Any]
+"""A row of which something else is kept: its key, its time, and that."""
 
 MAX_PARTS = 64
 SAMPLES_PER_PART = 4
@@ -42,19 +52,29 @@ _SEEN_FILL = 0.95
 
 
 def key_of(row: Any, kind: RowKind) -> Any:
-    """What tells a row from all others: its key fields, or else all of it."""
+    """What tells a row from all others: its key field, a tuple of several, or else all of it."""
     if isinstance(row, dict) and kind.key:
-        parts = tuple([_at(row, path) for path in kind.key])
-        if len(parts) == 1 and type(parts[0]) is str and parts[0]:
-            return parts  # nearly always
+        parts = [_at(row, path) for path in kind.key]
         if any(isinstance(part, str | int) and part != "" for part in parts):
-            return tuple(part if isinstance(part, str | int) else None for part in parts)
-    return json.dumps(row, sort_keys=True, ensure_ascii=False)
+            known = [part if isinstance(part, str | int) else None for part in parts]
+            return known[0] if len(known) == 1 else tuple(known)
+    return (json.dumps(row, sort_keys=True, ensure_ascii=False),)
 
 
-def keys_of(rows: Iterable[Any], kind: RowKind) -> set[Any]:
-    """The keys of some rows."""
-    return {key_of(row, kind) for row in rows}
+def is_whole(key: Any) -> bool:
+    """Whether a key is all of a row, so that several rows may have it."""
+    return type(key) is tuple and len(key) == 1
+
+
+def keys_of(rows: Sequence[Any], kind: RowKind) -> list[Any]:
+    """The key of each row."""
+    if _are_kept(rows):
+        return [key for key, _, _ in rows]
+    # Field by field for all rows at once, where all that is found is plain text: nearly always.
+    columns = [_column(rows, path) for path in kind.key]
+    if columns and all(set(map(type, column)) == {str} and all(column) for column in columns):
+        return columns[0] if len(columns) == 1 else list(zip(*columns, strict=True))
+    return [key_of(row, kind) for row in rows]
 
 
 def time_of(row: Any, kind: RowKind) -> int | None:
@@ -65,21 +85,61 @@ def time_of(row: Any, kind: RowKind) -> int | None:
     return value if type(value) is int else None
 
 
+def times_of(rows: Sequence[Any], kind: RowKind) -> list[int | None]:
+    """The time of each row, or None."""
+    if _are_kept(rows):
+        return [time for _, time, _ in rows]
+    times = _column(rows, kind.time) if kind.time is not None else []
+    return times if set(map(type, times)) == {int} else [time_of(row, kind) for row in rows]
+
+
 def sorted_rows(rows: list[Any], kind: RowKind) -> list[Any]:
     """Rows by time and key; those without a time first, and untouched where no row has any."""
     if kind.time is None:
         return rows
-
-    by_time: dict[int, list[Any]] = {}
-    for row in rows:
-        time = time_of(row, kind)
-        by_time.setdefault(-1 if time is None else time, []).append(row)
-    ordered: list[Any] = []
-    for time in sorted(by_time):
-        same = by_time[time]
-        # Most times have one row, whose key need not be known.
-        ordered += same if len(same) == 1 else sorted(same, key=lambda row: str(key_of(row, kind)))
+    times = [-1 if time is None else time for time in times_of(rows, kind)]
+    order = sorted(range(len(rows)), key=times.__getitem__)
+    ordered = list(map(rows.__getitem__, order))
+    times.sort()
+    # Most times have one row, whose key need not be known.
+    for time in {time for time, after in itertools.pairwise(times) if time == after}:
+        same = slice(bisect_left(times, time), bisect_right(times, time))
+        texts = map(_text_of, keys_of(ordered[same], kind))
+        pairs = sorted(zip(texts, ordered[same], strict=True), key=operator.itemgetter(0))
+        ordered[same] = [row for _, row in pairs]
     return ordered
+
+
+def _text_of(key: Any) -> str:
+    """What rows of one time are sorted by."""
+    if is_whole(key):
+        return str(key[0])
+    return str(key if type(key) is tuple else (key,))
+
+
+def kept(rows: list[Any], kind: RowKind, keep: Callable[[list[Any]], list[Any]]) -> list[Kept]:
+    """Rows as what `keep` makes of them, with all that these rules need to know."""
+    return list(zip(keys_of(rows, kind), times_of(rows, kind), keep(rows), strict=True))
+
+
+def handed_out(rows: list[Any]) -> list[Any]:
+    """Rows as a leaf has them: what was kept of them, or they themselves."""
+    return [what for _, _, what in rows] if _are_kept(rows) else rows
+
+
+def _are_kept(rows: Sequence[Any]) -> bool:
+    return bool(rows) and type(rows[0]) is tuple  # JSON has none
+
+
+def _column(rows: Sequence[Any], path: str) -> list[Any]:
+    """What each row holds at a path; nothing at all if one of them leads nowhere."""
+    values: Iterable[Any] = rows
+    for name in path.split("."):
+        values = map(operator.itemgetter(name), values)
+    try:
+        return list(values)
+    except (KeyError, TypeError):
+        return []
 
 
 def _at(row: dict[str, Any], path: str) -> Any:
@@ -135,7 +195,7 @@ def is_width_refusal(code: str) -> bool:
 # ---- cuts --------------------------------------------------------------------------------------
 
 
-def cut_seen(window: Window, rows: Iterable[Any], kind: RowKind, size: int) -> list[Window]:
+def cut_seen(window: Window, rows: Sequence[Any], kind: RowKind, size: int) -> list[Window]:
     """Cut where nearly all rows of a range were seen: parts that fit one page just so."""
     times = _times_within(window, rows, kind)
     if not times:
@@ -153,7 +213,7 @@ def cut_sample(
     A page in time order is a prefix (or a suffix): it shows where the rows begin and whether a
     single millisecond fills it. Any other page is a sample of the whole.
     """
-    times = [time for row in rows if (time := time_of(row, kind)) is not None]
+    times = [time for time in times_of(rows, kind) if time is not None]
     inside = all(window.after <= time < window.before for time in times)
     if not inside or len(times) < len(rows) / 2 or len(times) < 2:
         return cut_evenly(window, _parts_for(total, target, len(rows)))
@@ -195,9 +255,9 @@ def _cut_run(
     return _between(window, borders)
 
 
-def _times_within(window: Window, rows: Iterable[Any], kind: RowKind) -> list[int]:
+def _times_within(window: Window, rows: Sequence[Any], kind: RowKind) -> list[int]:
     """The sorted times of rows, nothing if they are not those the server filters by."""
-    times = [time_of(row, kind) for row in rows]
+    times = times_of(rows, kind)
     known = [time for time in times if time is not None]
     if len(known) * 2 < len(times) or any(not window.after <= t < window.before for t in known):
         return []

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Literal, Self
 import attrs
 
 from omnichat_async.errors import BadRequest, InvalidRequest
+from omnichat_async.walk import rules
 from omnichat_async.walk.frontier import Frontier
 from omnichat_async.walk.known import Known
 from omnichat_async.walk.leaf import Ask, Leaf
@@ -17,7 +18,7 @@ from omnichat_async.walk.stats import WalkStats
 from omnichat_async.windows import Window
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Callable, Iterator, Sequence
 
     from omnichat_async.calls import Page
     from omnichat_async.paging import ListQuery, Source
@@ -39,7 +40,8 @@ class CertifiedWalk:
     after the horizon are not read: it is the end of the range asked for, or `lag_s` seconds
     before the server's now if that is earlier. `row_budget` bounds the rows held besides the
     range that is next. `on_incomplete` says what happens to a range that cannot be certified:
-    "raise" Incomplete, or "record" it as a leaf with the certificate "none".
+    "raise" Incomplete, or "record" it as a leaf with the certificate "none". `keep` makes of the
+    rows of a page, one for one, what is kept of them and handed out in their place.
     """
 
     def __init__(
@@ -54,6 +56,7 @@ class CertifiedWalk:
         row_budget: int = ROW_BUDGET,
         lag_s: float = LAG_S,
         on_incomplete: Literal["raise", "record"] = "raise",
+        keep: Callable[[list[Any]], list[Any]] | None = None,
     ) -> None:
         if on_incomplete not in {"raise", "record"}:
             given = repr(on_incomplete)
@@ -70,6 +73,7 @@ class CertifiedWalk:
         self._row_budget = row_budget
         self._lag_ms = int(lag_s * 1000)
         self._record = on_incomplete == "record"
+        self._keep = keep
         self._early: tuple[Ask, Page[Any]] | None = None
         self._latest = horizon
         self._horizon: int | None = None
@@ -174,7 +178,10 @@ class CertifiedWalk:
         if early is not None and early[0] == ask:
             return early[1]
         read = await self._source.fetch(self._query.call(ask.window, ask.number, ask.size))
-        return read()
+        page = read()
+        if self._keep is None:
+            return page
+        return attrs.evolve(page, items=rules.kept(page.items, self._query.kind, self._keep))
 
 
 class Leaves:

@@ -23,6 +23,7 @@ from omnichat_async.paging import RowKind
 from omnichat_async.walk.known import Known
 from omnichat_async.walk.leaf import Ask, Cut, Found, Outcome
 from omnichat_async.walk.reader import read_range
+from omnichat_async.walk.rules import handed_out
 from omnichat_async.windows import Window
 
 if TYPE_CHECKING:
@@ -82,6 +83,7 @@ class World:
 
     def __init__(self, scenario: Scenario, draw: random.Random) -> None:
         self._scenario = scenario
+        self.kind = scenario.kind
         self._draw = draw
         self._width = scenario.width or 1
         self._next_id = 0
@@ -219,7 +221,7 @@ def _judge(
     ):
         return  # a handful of rows may be in the same order twice by chance
     stayed = before - world.left
-    got = [row["id"] for row in outcome.rows]
+    got = [row["id"] if isinstance(row, dict) else row for row in handed_out(outcome.rows)]
     if not stayed <= set(got):
         verdict.lost += 1
         verdict.lost_by[outcome.certificate] += 1

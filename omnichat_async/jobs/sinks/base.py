@@ -22,7 +22,8 @@ __all__ = ["Batch", "Checking", "Receipt", "Sink", "about", "beside", "sync_fold
 
 @attrs.frozen(kw_only=True)
 class Batch:
-    """All rows of one range of one job, as the server sent them, ordered by time."""
+    """All rows of one range of one job, ordered by time: as the server sent them, or as the sink's
+    `pack` made them."""
 
     job: str
     stream: Stream
@@ -54,7 +55,10 @@ class Sink(Protocol):
     version, `shared` that several streams and ranges may go to the same `path`, and
     `delivers` that a batch cannot be taken back once ``write`` was called. A sink may have
     `replaces` too, which says that a batch takes the place of an earlier one of the same range:
-    then ``resume`` goes back to the ranges of a finished export that could not be proved.
+    then ``resume`` goes back to the ranges of a finished export that could not be proved. And it
+    may have `pack`, which makes of some rows, one for one, what is kept of them until they are
+    written, and stands in batches in their place. It is called in the event loop, and only for
+    streams with a key.
     """
 
     path: Path

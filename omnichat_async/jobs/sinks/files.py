@@ -12,10 +12,10 @@ import gzip
 import hashlib
 import io
 import os
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol, TypeAlias
 
 from omnichat_async.errors import InvalidRequest
-from omnichat_async.jobs.columns import flat_columns, flatten, lines
+from omnichat_async.jobs.columns import flat_columns, flatten, texts
 from omnichat_async.jobs.sinks.base import Receipt, Sink, about, beside, sync_folder
 from omnichat_async.jobs.sinks.layout import (
     keep_layout,
@@ -26,7 +26,7 @@ from omnichat_async.jobs.sinks.layout import (
 
 if TYPE_CHECKING:
     import sqlite3
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Callable, Iterable, Sequence
     from pathlib import Path
 
     from omnichat_async.jobs.ledger import Done, Job
@@ -36,12 +36,20 @@ if TYPE_CHECKING:
 
 __all__ = ["CsvFormat", "FileSink", "JsonlFormat", "RowFormat"]
 
+Pack: TypeAlias = "Callable[[list[Any]], list[Any]]"
+
 FORMULA = ("=", "+", "-", "@", "\t", "\r")
 """What makes a spreadsheet take a cell for a formula."""
 
 
 class RowFormat(Protocol):
     """How rows become bytes."""
+
+    @property
+    def pack(self) -> Pack | None:
+        """What makes of some rows, one for one, what is kept of them until they are written; None
+        keeps them as they are."""
+        ...
 
     def layout(self, stream: Stream) -> Layout:
         """What must stay as it is while rows are added to a file."""
@@ -61,7 +69,9 @@ class RowFormat(Protocol):
 
 
 class JsonlFormat:
-    """One JSON object a line, UTF-8, as the server sent it."""
+    """One JSON object a line, UTF-8, as the server sent it. Packed rows are their lines."""
+
+    pack = staticmethod(texts)
 
     def layout(self, stream: Stream) -> Layout:
         del stream
@@ -76,7 +86,8 @@ class JsonlFormat:
 
     def encode(self, stream: Stream, rows: Sequence[Any]) -> bytes:
         del stream
-        return lines(rows)
+        packed = rows if rows and type(rows[0]) is bytes else texts(rows)
+        return b"\n".join([*packed, b""])
 
 
 class CsvFormat:
@@ -84,6 +95,8 @@ class CsvFormat:
 
     `safe` puts an apostrophe before text that a spreadsheet would run as a formula.
     """
+
+    pack = None  # its columns are not known before the file is open
 
     def __init__(self, *, safe: bool = False) -> None:
         self._safe = safe
@@ -124,6 +137,7 @@ class FileSink(Sink):
     def __init__(self, path: Path, row_format: RowFormat, *, gz: bool = False) -> None:
         self.path = path
         self.checkpoint = beside(path, ".checkpoint")
+        self.pack = row_format.pack
         self._format = row_format
         self._gz = gz
         self._file: io.FileIO | None = None
