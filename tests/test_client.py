@@ -537,11 +537,12 @@ def test_an_interactive_call_overtakes_bulk_in_the_queue() -> None:
             bulk = client.with_options(lane="bulk")
             await execute(client, READ)
             slow = [asyncio.create_task(bulk.request("GET", "/bulk")) for _ in range(12)]
-            while limiter.stats().waiting < 12:
+            # All are in the queue, but for those that a slow machine has let through by now.
+            while (seen := limiter.stats()).waiting + seen.granted < 13:
                 await asyncio.sleep(0)
             await client.request("GET", "/now")
-            before = [request.target for request in server.requests].index("/v1/now") - 1
-            assert before <= 2
+            before = [request.target for request in server.requests].index("/v1/now")
+            assert before - seen.granted <= 2
             await asyncio.gather(*slow)
 
     run(main())

@@ -78,7 +78,7 @@ def granted(client: OmnichatClient) -> int:
 
 
 def slow_opening(monkeypatch: pytest.MonkeyPatch, seconds: float = 0.06) -> None:
-    """Every new connection takes longer to open than a permit stays good (25 ms)."""
+    """Every new connection takes longer to open than a permit stays good (25 ms, or the jitter)."""
     create = transport._Connector._create_connection
 
     async def slowly(self: transport._Connector, *args: Any) -> Any:
@@ -208,10 +208,11 @@ def test_many_calls_at_once_over_a_server_that_drops_at_random() -> None:
 def test_a_permit_that_went_stale_while_connecting_is_paid_again(
     call: Call[Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    slow_opening(monkeypatch)
+    slow_opening(monkeypatch, 0.3)
 
     async def main() -> None:
-        limiter = RateLimiter(1000)
+        # A permit is good for longer than a busy machine keeps a call waiting.
+        limiter = RateLimiter(1000, jitter=0.25)
         async with served([OK], limiter=limiter) as (server, client):
             for number in (1, 2, 3):
                 await execute(client, call)
