@@ -404,7 +404,7 @@ def test_an_answer_that_comes_in_pieces_is_not_silent(monkeypatch: pytest.Monkey
 def test_an_answer_that_stops_halfway_still_has_its_status(
     *, given: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(transport, "READ_S", 0.05)
+    monkeypatch.setattr(transport, "READ_S", 0.3)
     halfway = {"content-type": "application/json", "content-length": "100"}
     refused = reply(429, b"{", {**halfway, "retry-after": "0"})
     wrong = reply(400, b"{", halfway)
@@ -434,14 +434,14 @@ def test_a_large_body_has_time_to_arrive(monkeypatch: pytest.MonkeyPatch) -> Non
 
 
 def test_a_middleware_of_a_given_session_may_take_its_time(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(transport, "READ_S", 0.05)
+    monkeypatch.setattr(transport, "READ_S", 0.3)
 
     async def patient(
         request: aiohttp.ClientRequest, handler: aiohttp.ClientHandlerType
     ) -> aiohttp.ClientResponse:
         response = await handler(request)
         await response.read()
-        await asyncio.sleep(0.3)
+        await asyncio.sleep(0.5)
         return await handler(request)
 
     async def main() -> None:
