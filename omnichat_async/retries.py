@@ -90,10 +90,13 @@ class Law:
 
     def note(self, failure: Failure) -> None:
         """Remember what an attempt came to, for the verdict."""
+        # Not the failure: its traceback leads back here, and what it holds would wait for the
+        # garbage collector.
+        noted = Failure(failure.phase, failure.reason, reply=failure.reply)
         if failure.throttled:
-            self._refused = failure
+            self._refused = noted
         elif failure.phase is not Phase.NOT_SENT:
-            self._unsettled = failure
+            self._unsettled = noted
 
     def verdict(self, last: Failure) -> Failure:
         """What the call came to, whose `last` attempt is only the end of it."""

@@ -36,8 +36,15 @@ __all__ = ["Latency", "Transport"]
 
 CONNECT_S = 10.0
 READ_S = 30.0
-"""Silence of so many seconds, and up to an eighth more, ends an attempt; the call's own timeout
-bounds it all."""
+"""An answer that does not begin, or go on, for so many seconds and up to an eighth more ends an
+attempt; the call's own timeout bounds it all."""
+
+SLOWEST_UPLOAD = 16 * 1024
+"""Bytes per second of a request's body, for which no answer is expected yet: what is still in the
+buffers of a connection cannot be told from what has arrived."""
+
+STOOD_STILL_S = 0.5
+"""A loop that is so many seconds late has not read what came in meanwhile."""
 
 LARGEST_BODY = 32 * 1024 * 1024
 """Bytes of one answer after decompression. A page of 100 rows has well under one percent of it."""
@@ -92,7 +99,9 @@ class Attempt:
         self.lane: Lane = lane
         self.sent = False
         self.sent_at = self.heard_at = 0.0
+        self.upload_s = 0.0
         self.bound: asyncio.Timeout | None = None
+        self.answer: aiohttp.ClientResponse | None = None
         self._silent = False
         self._limiter = limiter
         self._deadline = deadline
@@ -126,22 +135,30 @@ class Attempt:
     def about_to_send(self) -> None:
         """From here on nobody can promise that the server got nothing."""
         self.sent = True
-        self.sent_at = self.heard_at = asyncio.get_running_loop().time()
+        self.sent_at = asyncio.get_running_loop().time()
+        self.heard_at = self.sent_at + self.upload_s  # nobody answers what is still on its way
         if self._on_send is not None:
             self._on_send(self)
 
     def end_if_silent(self, now: float) -> None:
-        """Let `bound` end, as if its time were up, what has heard nothing for too long."""
-        bound = self.bound
-        if bound is not None and not bound.expired() and now - self.heard_at >= READ_S:
+        """Let `bound` end, as if its time were up, what has heard nothing for too long. An answer
+        that has begun is broken off instead: its status may settle what became of the call."""
+        if now - self.heard_at < READ_S:
+            return
+        if self.answer is not None:
+            self.answer.close()
+        elif self.bound is not None and not self.bound.expired():
             self._silent = True
-            bound.reschedule(now)
+            self.bound.reschedule(now)
 
     def out_of_time(self) -> Failure:
         """Say why `bound` has ended this attempt."""
         if self._silent:
-            return Failure(self.phase, f"{READ_S:g} s of silence")
+            return self._heard_nothing()
         return Failure(self.phase, "the call's timeout ran out", transient=False)
+
+    def _heard_nothing(self) -> Failure:
+        return Failure(self.phase, f"{READ_S:g} s of silence")
 
     def throttled(self, retry_after: float) -> None:
         """Tell the limiter that the server answered 429, asking for a wait in seconds."""
@@ -160,6 +177,8 @@ class Attempt:
             return Failure(Phase.NOT_SENT, f"no trusted connection ({why})", transient=False)
         if isinstance(error, _NEVER_SENT):
             return Failure(Phase.NOT_SENT, f"no connection ({why})")
+        if isinstance(error, TimeoutError):
+            return self._heard_nothing()
         return Failure(self.phase, f"a broken connection ({why})")
 
 
@@ -197,7 +216,7 @@ class _Silence:
     def _look(self, loop: asyncio.AbstractEventLoop) -> None:
         assert self._timer is not None
         late, self._timer = loop.time() - self._timer.when(), None
-        if late < READ_S / 8:  # otherwise much may have come in that nobody had time to read
+        if late < STOOD_STILL_S:  # otherwise what came in meanwhile has still to be read
             for attempt in self._attempts:
                 attempt.end_if_silent(loop.time())
         if self._attempts:
@@ -252,7 +271,13 @@ class Transport:
         self._in_flight: InFlight | None = None
         self._reading: set[aiohttp.ClientResponse] = set()
         self._silence = _Silence()
-        self._timeout = aiohttp.ClientTimeout(total=None, sock_connect=CONNECT_S)
+        self._timeout = aiohttp.ClientTimeout(
+            total=None,
+            sock_connect=CONNECT_S,
+            # In a given session only aiohttp knows when we listen: its pool may be full of what is
+            # not ours, and its middlewares may wait between requests.
+            sock_read=None if session is None else READ_S,
+        )
 
     def attempt(
         self,
@@ -263,7 +288,7 @@ class Transport:
         on_start: Callable[[float], None] | None,
     ) -> Attempt:
         """One attempt for `send`; see Attempt."""
-        watch = self._silence.watch
+        watch = self._silence.watch if self._given is None else None
         return Attempt(limiter, lane=lane, deadline=deadline, on_start=on_start, on_send=watch)
 
     async def send(self, call: Call[Any], attempt: Attempt, authorization: str) -> Reply:
@@ -273,6 +298,7 @@ class Transport:
         body = None
         if call.json is not None:
             body = _json_body(call.json)
+            attempt.upload_s = len(body) / SLOWEST_UPLOAD
             headers["Content-Type"] = "application/json"
         async with self._slot(attempt.lane):
             session = self._open()
@@ -389,6 +415,7 @@ class Transport:
         whole = True
         headers = {name.lower(): value for name, value in response.headers.items()}
         self._reading.add(response)
+        attempt.answer = response
         try:
             attempt.heard_at = now()
             while chunk := await response.content.readany():

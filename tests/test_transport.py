@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import gc
 import gzip
+import math
 import warnings
 import zlib
 from typing import TYPE_CHECKING, Any
@@ -17,6 +18,7 @@ from aiohttp.client_reqrep import ConnectionKey
 
 from omnichat_async import (
     APIError,
+    BadRequest,
     ConfigurationError,
     DecodeError,
     NotSent,
@@ -52,6 +54,7 @@ from tests.support.wire import (
     garbage,
     reply,
     silent,
+    slow,
     then_close,
     truncated,
 )
@@ -322,11 +325,11 @@ REFUSED = OSError(111, "Connection refused")
             "no connection (ConnectionTimeoutError)",
         ),
         (
-            aiohttp.SocketTimeoutError("x"),  # from a middleware of a given session
+            aiohttp.SocketTimeoutError("x"),  # in a given session
             True,
             Phase.UNKNOWN,
             True,
-            "a broken connection (SocketTimeoutError)",
+            "30 s of silence",
         ),
         (
             aiohttp.ServerDisconnectedError(),
@@ -399,6 +402,78 @@ def test_an_answer_that_comes_in_pieces_is_not_silent(monkeypatch: pytest.Monkey
     run(main())
 
 
+@pytest.mark.parametrize("given", [False, True])
+def test_an_answer_that_stops_halfway_still_has_its_status(
+    *, given: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(transport, "READ_S", 0.3)
+    halfway = {"content-type": "application/json", "content-length": "100"}
+    refused = reply(429, b"{", {**halfway, "retry-after": "0"})
+    wrong = reply(400, b"{", halfway)
+
+    async def main() -> None:
+        async with contextlib.AsyncExitStack() as stack:
+            server = await stack.enter_async_context(HostileServer([refused, wrong]))
+            session = await stack.enter_async_context(aiohttp.ClientSession()) if given else None
+            client = await stack.enter_async_context(quick_client(server.url, session=session))
+            assert isinstance(await failure_of(client, ONCE), BadRequest)
+            assert len(server.requests) == 2  # the refused one was repeated
+            assert client.limiter.stats().refused == 1
+
+    run(main())
+
+
+def test_a_large_body_has_time_to_arrive(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(transport, "READ_S", 0.05)
+    large = attrs.evolve(ONCE, json="x" * transport.SLOWEST_UPLOAD)
+
+    async def main() -> None:
+        async with served([slow(0.3, OK)]) as (server, client):
+            assert await execute(client, large) == {"ok": True}
+            assert len(server.requests) == 1
+
+    run(main())
+
+
+def test_a_middleware_of_a_given_session_may_take_its_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(transport, "READ_S", 0.3)
+
+    async def patient(
+        request: aiohttp.ClientRequest, handler: aiohttp.ClientHandlerType
+    ) -> aiohttp.ClientResponse:
+        response = await handler(request)
+        await response.read()
+        await asyncio.sleep(0.5)
+        return await handler(request)
+
+    async def main() -> None:
+        async with (
+            HostileServer([reply(503), OK]) as server,
+            aiohttp.ClientSession(middlewares=(patient,)) as session,
+        ):
+            client = quick_client(server.url, session=session)
+            assert await execute(client, ONCE) == {"ok": True}
+            assert len(server.requests) == 2
+
+    run(main())
+
+
+def test_a_closed_client_of_a_given_session_does_not_wait_forever(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(transport, "READ_S", 0.05)
+
+    async def main() -> None:
+        async with HostileServer([silent()]) as server, aiohttp.ClientSession() as session:
+            client = quick_client(server.url, session=session, timeout=math.inf)
+            waiting = asyncio.ensure_future(failure_of(client, ONCE))
+            await server.wait_for_requests(1)
+            await client.aclose()
+            assert isinstance(await waiting, OutcomeUnknown)
+
+    run(main())
+
+
 class Waiting:
     """An attempt that was sent and waits, watched, until something ends it; on a virtual clock."""
 
@@ -456,6 +531,26 @@ def test_a_loop_that_stood_still_takes_nothing_for_silence() -> None:
 
     ended = run_virtual(main())
     assert 71 <= ended < 77
+
+
+def test_what_came_in_while_the_loop_stood_still_was_heard() -> None:
+    async def main() -> float:
+        loop = asyncio.get_running_loop()
+        assert isinstance(loop, VirtualLoop)
+        silence, start = transport._Silence(), loop.time()
+        one = Waiting(silence)
+        task = asyncio.ensure_future(one.wait())
+        await asyncio.sleep(29)
+        loop._advance(2.0)  # as if a handler had computed for so long
+        for _ in range(2):  # what looks after silence may come before what reads
+            await asyncio.sleep(0)
+        one.attempt.heard_at = loop.time()
+        await task
+        silence.leave(one.attempt)
+        assert one.ended_at is not None
+        return one.ended_at - start
+
+    assert run_virtual(main()) >= 61
 
 
 def test_a_call_sets_one_timer(monkeypatch: pytest.MonkeyPatch) -> None:
