@@ -100,7 +100,10 @@ class Session:
         except Failure as failure:
             error = to_error(call, law.verdict(failure), law.attempts)
             outcome = type(error).__name__
-            raise error from error.__cause__
+            try:
+                raise error from error.__cause__
+            finally:
+                del error  # or its traceback would lead back to it, and wait for the collector
         except BaseException as error:
             outcome = type(error).__name__
             raise
@@ -128,9 +131,12 @@ class Session:
         if reply.status == TOO_MANY_REQUESTS:
             told = reply.retry_after
             attempt.throttled(1.0 if told is None else min(told, LONGEST_WAIT_S))
-        if (failure := classify(call, reply)) is not None:
+        if (failure := classify(call, reply)) is None:
+            return reply
+        try:
             raise failure
-        return reply
+        finally:
+            del failure  # as above
 
     def _authorization_for(self, call: Call[Any]) -> str:
         headless = call.path.startswith(HEADLESS)

@@ -22,6 +22,7 @@ from omnichat_async import (
     ConfigurationError,
     DecodeError,
     NotSent,
+    OmnichatError,
     OutcomeUnknown,
     RateLimited,
     RateLimiter,
@@ -573,16 +574,29 @@ def test_a_call_sets_one_timer(monkeypatch: pytest.MonkeyPatch) -> None:
     run(main())
 
 
-def test_a_call_leaves_nothing_for_the_garbage_collector() -> None:
-    async def main() -> None:
-        async with served([OK]) as (_, client):
+REFUSED_400 = reply(400, {"errorCode": "INVALID_FORMAT"})
+
+
+@pytest.mark.parametrize(
+    "script",
+    [[OK], [reply(503)], [REFUSED_400], [reply(503), reply(429), OK], [reply(body=b"no")]],
+    ids=["good", "503", "400", "good in the end", "unreadable"],
+)
+def test_a_call_leaves_nothing_for_the_garbage_collector(script: list[Reply]) -> None:
+    async def outcome(client: OmnichatClient) -> str:
+        with contextlib.suppress(OmnichatError):
             await execute(client, READ)
+            return "good"
+        return "failed"
+
+    async def main() -> None:
+        async with served(script * 100) as (_, client):
+            first = await outcome(client)
             gc.collect()
             gc.disable()
             try:
-                for _ in range(50):
-                    await execute(client, READ)
-                assert gc.collect() < 50
+                assert [await outcome(client) for _ in range(10)] == [first] * 10
+                assert gc.collect() < 10
             finally:
                 gc.enable()
 
