@@ -7,9 +7,7 @@ Counted from when the interpreter is up, so that bare Python is not in it.
 
 from __future__ import annotations
 
-import compileall
-
-from benchmarks.support.compare import ROOT, Case, run_rounds
+from benchmarks.support.compare import Case, compile_package, run_rounds
 from benchmarks.support.report import Report, arguments
 from benchmarks.support.server import serving
 
@@ -20,7 +18,7 @@ FIRST, BY_HAND = "omnichat_async, first typed page", "aiohttp by hand, first pag
 def main() -> None:
     """Measure and print."""
     given = arguments("bench_import").parse_args()
-    compileall.compile_dir(ROOT / "omnichat_async", quiet=1)  # as in what is installed
+    compile_package()
     report = Report("import", "Imports and cold starts: CPU in milliseconds")
     with serving() as server:
         cases = [
