@@ -71,7 +71,7 @@ def keeping(read: Callable[[list[bytes]], list[Any]]) -> Callable[..., dict[str,
         bodies = [
             b'{"content":' + page_bytes(n) + b',"totalElements":1}' for n in range(int(pages))
         ]
-        read(bodies[:1])
+        read(bodies)  # as a process that has read before
         gc.collect()
         tracemalloc.start()
         kept = read(bodies)

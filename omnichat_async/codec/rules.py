@@ -147,7 +147,10 @@ def _list(tp: Any) -> Hook:
             return []
         if type(value) is not list:
             raise Mismatch("an array", value)
-        if plain.issuperset(map(type, value)):
+        for each in value:
+            if type(each) not in plain:
+                break
+        else:
             return value.copy()
         return [inner(each, item) for each in value if keeps_nulls or each is not None]
 
