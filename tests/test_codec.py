@@ -58,6 +58,7 @@ class Own(Model):
     id: str
     labels: set[str] = attrs.field(factory=set)
     sizes: tuple[int, ...] = ()
+    groups: set[str] | None = None
 
 
 def fails(model: type[Any], value: Any) -> tuple[str, str, str]:
@@ -390,11 +391,15 @@ def test_unknown_fields_are_kept_at_every_level() -> None:
 
 
 def test_other_types_are_read_by_cattrs_with_the_same_rules_inside() -> None:
-    own = structure(Own, {"id": "a", "labels": ["x", "y"], "sizes": [1, 2]})
-    assert own == Own(id="a", labels={"x", "y"}, sizes=(1, 2))
-    assert [fails(Own, {"id": "a", name: ["1", 2]})[0] for name in ("labels", "sizes")] == [
+    given = {"id": "a", "labels": ["x", "y"], "sizes": [1, 2]}
+    own = Own(id="a", labels={"x", "y"}, sizes=(1, 2))
+    assert structure(Own, given) == structure(Own, given | {"groups": None}) == own
+    assert structure(Own, given | {"groups": ["z"]}) == attrs.evolve(own, groups={"z"})
+    names = ("labels", "sizes", "groups")
+    assert [fails(Own, {"id": "a", name: ["1", 2]})[0] for name in names] == [
         "$.labels",
         "$.sizes",
+        "$.groups",
     ]
 
 

@@ -235,8 +235,13 @@ def hook_for(tp: Any) -> Hook:
     """The function that reads values of a type; it is made when it is first asked for."""
     if tp not in _made:
         make = next((make for is_one, make in _OF_KINDS if is_one(tp)), None)
-        _made[tp] = make(tp) if make is not None else _converter().get_structure_hook(tp)
+        _made[tp] = make(tp) if make is not None else _by_cattrs(tp)
     return _made[tp]
+
+
+def _by_cattrs(tp: Any) -> Hook:
+    read: Hook = _converter().get_structure_hook(tp)
+    return lambda value, _: read(value, tp)  # a field may say that it is this or null
 
 
 @cache
