@@ -12,6 +12,7 @@ import queue
 import sqlite3
 import threading
 from concurrent.futures import Future
+from functools import partial
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from omnichat_async.database import open_database, transaction
@@ -147,10 +148,7 @@ def _connect(path: Path, *, create: bool) -> sqlite3.Connection:
     """The connection to a file that only its owner may read."""
     if not create or path.exists():
         _may_be_opened(path)
-
-    def check(found: Header) -> None:
-        _check(found, empty_may_be=create)
-
+    check = partial(_check, empty_may_be=create)
     connection = open_database(
         path, SCHEMA, version=FORMAT, check=check, busy_s=BUSY_S, private=create
     )
