@@ -65,7 +65,7 @@ Event: TypeAlias = AttemptStarted | Throttled | Retrying | Finished
 Hook: TypeAlias = "Callable[[Event], None]"
 
 
-class Observed:
+class Observers:
     """Tells hooks what becomes of calls."""
 
     def __init__(self, hooks: Sequence[Hook]) -> None:

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
     from omnichat_async.calls import Call
     from omnichat_async.classify import Reply
-    from omnichat_async.events import Hook, Observed
+    from omnichat_async.events import Hook, Observers
     from omnichat_async.limits import Lane, RateLimiter
     from omnichat_async.transport import Transport
 
@@ -70,7 +70,7 @@ class Session:
         self.clock = ServerClock()
         self._authorization = f"Bearer {token}"
         self._headless_authorization = f"{headless_auth} {token}"
-        self._observed = _observed(hooks)
+        self._observers = _observers(hooks)
 
     @cached_property
     def transport(self) -> Transport:
@@ -117,7 +117,7 @@ class Session:
             self.limiter,
             lane=lane,
             deadline=deadline,
-            on_start=None if self._observed is None else partial(self._observed.started, law),
+            on_start=None if self._observers is None else partial(self._observers.started, law),
         )
         try:
             async with asyncio.timeout_at(None if deadline == math.inf else deadline) as bound:
@@ -149,11 +149,11 @@ class Session:
         log.info(
             "%s: attempt %d failed (%s), again in %.1f s", label, law.attempts, failure.reason, wait
         )
-        if self._observed is not None:
-            self._observed.failed(law, failure, wait)
+        if self._observers is not None:
+            self._observers.failed(law, failure, wait)
 
     def _finished(self, law: Law, seconds: float, outcome: str | None) -> None:
-        if self._observed is None and not log.isEnabledFor(logging.DEBUG):
+        if self._observers is None and not log.isEnabledFor(logging.DEBUG):
             return
         status = None if law.reply is None else law.reply.status
         log.debug(
@@ -163,17 +163,17 @@ class Session:
             law.attempts,
             seconds,
         )
-        if self._observed is not None:
-            self._observed.finished(law, seconds, status, outcome)
+        if self._observers is not None:
+            self._observers.finished(law, seconds, status, outcome)
 
 
-def _observed(hooks: Sequence[Hook]) -> Observed | None:
+def _observers(hooks: Sequence[Hook]) -> Observers | None:
     """What tells the hooks, if there are any: few programs need to import it."""
     if not hooks:
         return None
-    from omnichat_async.events import Observed  # noqa: PLC0415
+    from omnichat_async.events import Observers  # noqa: PLC0415
 
-    return Observed(tuple(hooks))
+    return Observers(tuple(hooks))
 
 
 def _decode(call: Call[T], reply: Reply) -> T:
