@@ -27,6 +27,7 @@ from omnichat_async.errors import InvalidRequest
 from omnichat_async.jobs.ledger import Ledger
 from omnichat_async.sandbox import Fault, Sandbox
 from tests.support.exports import (
+    BEFORE,
     RANGE,
     ROOT,
     STREAM_NAMES,
@@ -73,9 +74,17 @@ def events(out: str) -> list[dict[str, Any]]:
     return [json.loads(line) for line in out.splitlines()]
 
 
-def break_at(sandbox: Sandbox, n: int) -> None:
+def break_at(sandbox: Sandbox, n: int, path: str = "") -> None:
     """Fail for good at the n-th request: with a code that is never repeated."""
-    sandbox.add_fault(Fault(kind="json500", at=n, code="MARKETING_MESSAGES_LITE_NOT_ENABLED"))
+    code = "MARKETING_MESSAGES_LITE_NOT_ENABLED"
+    sandbox.add_fault(Fault(kind="json500", at=n, code=code, path=path))
+
+
+def break_at_the_end(sandbox: Sandbox, end: int = BEFORE) -> None:
+    """Fail for good at the last range of an export up to `end`. However far is read ahead, the
+    ranges before it are safe then."""
+    break_at(sandbox, 1, f"/messages?before={end}")
+    break_at(sandbox, 1, f"/contacts?updatedBefore={end}")
 
 
 def safe_rows(out: Path) -> int:
@@ -165,7 +174,7 @@ def test_a_failure_says_what_and_how_to_go_on(
     capsys: Capture, sandbox: Sandbox, tmp_path: Path
 ) -> None:
     out = tmp_path / "two words.jsonl"
-    break_at(sandbox, 16)
+    break_at_the_end(sandbox)
     code, stdout, stderr = in_process(capsys, *arguments(sandbox, "messages", out, *RANGE))
     head, error, says, stopped, line = stderr.splitlines()
     assert (code, stdout) == (1, "")
@@ -186,7 +195,7 @@ def test_a_failure_says_what_and_how_to_go_on(
 
 def test_a_failure_as_json(capsys: Capture, sandbox: Sandbox, tmp_path: Path) -> None:
     out = tmp_path / "rows.jsonl"
-    break_at(sandbox, 16)
+    break_at_the_end(sandbox)
     argv = arguments(sandbox, "contacts", out, *RANGE, "--channel-id", "")
     code, stdout, _ = in_process(capsys, *argv, "--json")
     assert (code, events(stdout)[0]["type"]) == (2, "InvalidRequest")
@@ -201,7 +210,7 @@ def test_a_failure_as_json(capsys: Capture, sandbox: Sandbox, tmp_path: Path) ->
 def test_the_same_command_goes_on(capsys: Capture, sandbox: Sandbox, tmp_path: Path) -> None:
     out = tmp_path / "rows.sqlite"
     argv = arguments(sandbox, "contacts", out, *RANGE)
-    break_at(sandbox, 16)
+    break_at_the_end(sandbox)
     assert in_process(capsys, *argv)[0] == 1
     assert in_process(capsys, *argv)[0] == 0
     assert same(read_rows(out, "contacts"), truth(sandbox, "contacts"))
@@ -223,9 +232,9 @@ def test_a_night_does_not_wait_for_a_backfill_that_was_interrupted(
     """And the command that goes on with the backfill names it: there are other ranges."""
     out = tmp_path / "rows.sqlite"
     argv = arguments(sandbox, "messages", out)
-    half = str(int(RANGE[3]) - 86_400_000)
+    half = str(BEFORE - 86_400_000)
     times = ("--after", RANGE[1], "--before", half)
-    break_at(sandbox, 16)
+    break_at_the_end(sandbox, int(half))
     code, _, stderr = in_process(capsys, *argv, *times)
     assert code == 1
     assert in_process(capsys, *argv, "--after", half, "--before", str(int(half) + 1))[0] == 0
@@ -325,7 +334,7 @@ def test_resume_keeps_the_range(
     capsys: Capture, sandbox: Sandbox, tmp_path: Path, times: list[str]
 ) -> None:
     out = tmp_path / "rows.jsonl"
-    break_at(sandbox, 16)
+    break_at_the_end(sandbox)
     assert in_process(capsys, *arguments(sandbox, "messages", out, *RANGE))[0] == 1
     argv = arguments(sandbox, "messages", out, "--resume", *times)
     assert in_process(capsys, *argv)[0] == 0
@@ -352,7 +361,7 @@ def test_existing_files_are_safe(capsys: Capture, sandbox: Sandbox, tmp_path: Pa
 
 def test_a_file_shorter_than_its_note(capsys: Capture, sandbox: Sandbox, tmp_path: Path) -> None:
     out = tmp_path / "rows.jsonl"
-    break_at(sandbox, 16)
+    break_at_the_end(sandbox)
     in_process(capsys, *arguments(sandbox, "messages", out, *RANGE))
     out.write_text("short")
     code, _, stderr = in_process(capsys, *arguments(sandbox, "messages", out, "--resume"))
@@ -778,7 +787,7 @@ def test_a_name_is_shown_as_it_is(
     monkeypatch.setenv("COLUMNS", "40")
     out = tmp_path / name.replace("/", "") / "rows.jsonl"
     out.parent.mkdir()
-    break_at(sandbox, 16)
+    break_at_the_end(sandbox)
     code, _, stderr = in_process(capsys, *arguments(sandbox, "messages", out, *RANGE))
     assert code == 1
     assert shlex.quote(str(out)) in stderr.splitlines()[-1]

@@ -6,7 +6,9 @@ limiter.
 """
 
 import re
+from collections.abc import Collection
 from typing import Any, Literal, get_args
+from urllib.parse import parse_qsl
 
 import attrs
 
@@ -48,7 +50,8 @@ class Fault:
     at           the n-th request (from 1), and the `times - 1` after it (times None = just one).
     every        every n-th request, `times` of them at most (None = for ever).
     (neither)    the first `times` requests (None = every one).
-    path         only requests whose path starts so, without the `/v1`; "" = all.
+    path         only requests whose path starts so, without the `/v1`; "" = all. Parameters behind
+                 a `?` must be among those of the request: `/messages?page=3`, `?after=0`.
     code         error code in the body of json500.
     retry_after  sent verbatim as `Retry-After` of 429 and 503; None = no such header.
     delay_ms     how long `slow` waits before the request is answered.
@@ -75,6 +78,12 @@ class Fault:
             raise ValueError("at and every exclude each other: give one of them")
         if self.delay_ms < 0:
             raise ValueError(f"delay_ms is {self.delay_ms}: give 0 or more milliseconds")
+        _parts(self.path)
+
+    def watches(self, path: str, params: Collection[tuple[str, str]] = ()) -> bool:
+        """Whether a request to `path` (without `/v1`) with these parameters is one that counts."""
+        start, wanted = _parts(self.path)
+        return path.startswith(start) and all(pair in params for pair in wanted)
 
     def fires(self, n: int, fired: int) -> bool:
         """Whether the n-th matching request (from 1) is hit, after `fired` hits before it."""
@@ -85,12 +94,22 @@ class Fault:
         return self.every is None or n % self.every == 0
 
 
+def _parts(path: str) -> tuple[str, list[tuple[str, str]]]:
+    """What a path starts with, and the parameters behind its `?`."""
+    start, mark, query = path.partition("?")
+    try:
+        return start, parse_qsl(query, keep_blank_values=True, strict_parsing=bool(mark))
+    except ValueError:
+        raise ValueError(f"path is {path!r}: give parameters as ?page=3&pageSize=100") from None
+
+
 def parse_fault(text: str) -> Fault:
     """Read a fault from the command line: `KIND[:VALUE][@N|%N][xTIMES][/PATH]`.
 
     VALUE is the `Retry-After` of 429 and 503, the milliseconds of slow, the error code of json500.
     It may hold anything but `@`, `%` and `/`. `@N` = the n-th request, `%N` = every n-th,
-    `xTIMES` = how many, `/PATH` = only under this path (without `/v1`).
+    `xTIMES` = how many, `/PATH` = only under this path (without `/v1`), which may end in
+    parameters, as `/messages?page=3`.
     """
     match = _GRAMMAR.fullmatch(text)
     if match is None:
@@ -156,11 +175,11 @@ class FaultBook:
         """Forget all faults."""
         self._entries.clear()
 
-    def strike(self, path: str) -> Fault | None:
+    def strike(self, path: str, params: Collection[tuple[str, str]] = ()) -> Fault | None:
         """Count a request to `path` (without `/v1`); the first fault that hits it, if any."""
         hit: Fault | None = None
         for entry in self._entries:
-            if not path.startswith(entry.fault.path):
+            if not entry.fault.watches(path, params):
                 continue
             entry.seen += 1
             if hit is None and entry.fault.fires(entry.seen, entry.fired):

@@ -84,7 +84,7 @@ class Gateway:
         if not self._count(endpoint):
             payload = {"message": "Too Many Requests"}
             return _response(json_reply(payload, 429, {"Retry-After": RETRY_AFTER}))
-        fault = self.faults.strike(request.path.removeprefix(API_ROOT))
+        fault = self.faults.strike(request.path.removeprefix(API_ROOT), request.query.items())
         if fault is None:
             return _response(self._process(endpoint, request, body))
         self._meter.faults += 1

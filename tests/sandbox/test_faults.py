@@ -201,6 +201,25 @@ def test_only_under_a_path() -> None:
     assert _strikes(fault, paths=["/messages", "/contacts", "/contacts"]) == ["", "503", ""]
 
 
+def test_only_with_some_parameters() -> None:
+    faults = (
+        Fault(kind="html502", path="/messages?platform=line&page=1"),
+        Fault(kind="html500", path="?channelId=", times=1),
+    )
+    asked: list[dict[str, Any]] = [
+        {"platform": "line", "page": "11"},
+        {"platform": "whatsapp", "page": "1"},
+        {"page": "1", "platform": "line"},
+        {"platform": "line", "channelId": ""},
+        {"platform": "line", "channelId": ""},
+    ]
+
+    async def steps(client: Client) -> list[int]:
+        return [(await client.get("/messages", **WINDOW, **params)).status for params in asked]
+
+    assert visit(small(faults=faults), steps) == [200, 200, 502, 500, 200]
+
+
 def test_the_first_of_two_faults_wins_and_the_other_keeps_its_count() -> None:
     faults = (Fault(kind="503", at=1), Fault(kind="429", times=1), Fault(kind="slow", at=3))
     assert _strikes(*faults, paths=["/a"] * 3) == ["503", "429", "slow"]
@@ -217,6 +236,7 @@ def test_the_first_of_two_faults_wins_and_the_other_keeps_its_count() -> None:
         ("503:1.5x3/messages", Fault(kind="503", retry_after="1.5", times=3, path="/messages")),
         ("json500:BOOM/contacts", Fault(kind="json500", code="BOOM", path="/contacts")),
         ("truncated", Fault(kind="truncated")),
+        ("html500x1/messages?page=3", Fault(kind="html500", times=1, path="/messages?page=3")),
         ("html502x3", Fault(kind="html502", times=3)),
         (
             "429:Wed, 21 Oct 2026 07:28:00 GMT@1",
@@ -241,6 +261,7 @@ def test_grammar(text: str, fault: Fault) -> None:
         ("html500@0", "at is 0"),
         ("html500%0", "every is 0"),
         ("html500x0", "times is 0"),
+        ("html500/messages?page", "path is '/messages.page': give parameters as"),
     ],
 )
 def test_grammar_errors_help(text: str, message: str) -> None:
