@@ -7,6 +7,7 @@ import gc
 import itertools
 import json
 import random
+import sys
 import threading
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -590,7 +591,9 @@ def test_full_pages_cost_one_request_more_and_short_ones_none() -> None:
 
 
 def test_windows_are_read_ahead_and_an_opened_one_goes_first() -> None:
-    api = Api(times=weekly(250, 250, 0, 0, 0, 0))
+    # The first page of the second window comes before the rest of the first window.
+    delays = itertools.chain([0.1, 0.35, 0.36, 0.1, 0.17], itertools.repeat(0.5))
+    api = Api(times=weekly(250, 250, 0, 0, 0, 0), latency=delays.__next__)
 
     async def main() -> None:
         pages = api.listing(whole(6), concurrency=4).pages()
@@ -599,6 +602,94 @@ def test_windows_are_read_ahead_and_an_opened_one_goes_first() -> None:
         assert [after // WEEK for after in api.windows_asked] == [0, 0, 0, 1, 2, 1, 1, 3, 4]
         assert api.worst_in_flight == 4
         await pages.aclose()
+
+    run_virtual(main())
+
+
+def test_a_window_that_proves_large_is_read_ahead_at_once_however_slow_the_head_is() -> None:
+    delays = itertools.chain([0.1, 5.0], itertools.repeat(0.1))
+    api = Api(times=weekly(150, 20_000), latency=delays.__next__)
+
+    async def main() -> None:
+        pages = api.listing(whole(2), concurrency=16).pages()
+        await anext(pages)
+        await asyncio.sleep(1.0)
+        assert len(api.asked) == 33  # one was taken, and twice as many as may be in flight are held
+        await pages.aclose()
+
+    run_virtual(main())
+
+
+class Stubborn(Api):
+    """Makes an error of a cancel. The first window proves shorter than it was said to be."""
+
+    async def fetch(self, call: Call[Page[Row]]) -> Page[Row]:
+        try:
+            return await super().fetch(call)
+        except asyncio.CancelledError:
+            raise OSError from None
+
+    def answer(self, call: Call[Page[Row]]) -> Page[Row]:
+        page = super().answer(call)
+        return Page(page.items, 2000 if int(call.params["page"] or 0) < 3 else 250)
+
+
+def test_a_cancel_that_is_made_an_error_of_still_ends_what_was_asked_for() -> None:
+    delays = itertools.chain([0.1] * 3, itertools.repeat(300.0))
+    api = Stubborn(times=weekly(250, 5000, 5000), latency=delays.__next__)
+
+    async def main() -> None:
+        pages = api.listing(whole(3), concurrency=8).pages()
+        for _ in range(3):
+            await anext(pages)
+        await asyncio.sleep(1.0)
+        before = asyncio.get_running_loop().time()
+        await pages.aclose()
+        assert asyncio.get_running_loop().time() - before < 1.0
+        assert asyncio.all_tasks() == {asyncio.current_task()}
+
+    run_virtual(main())
+
+
+def test_a_cancel_that_nobody_asked_for_says_what_it_said() -> None:
+    api = Api(times=weekly(450))
+    api.failures = {2: asyncio.CancelledError("of a hook")}  # type: ignore[dict-item]
+
+    async def main() -> None:
+        pages = api.listing(whole(1)).pages()
+        await anext(pages)
+        with pytest.raises(asyncio.CancelledError, match="of a hook") as caught:
+            await anext(pages)
+        assert "fetch" in [entry.name for entry in caught.traceback]
+        await pages.aclose()
+
+    run_virtual(main())
+
+
+class Eager(Api):
+    """Has the first page at hand, and the others never."""
+
+    async def fetch(self, call: Call[Page[Row]]) -> Page[Row]:
+        if int(call.params["page"] or 0) > 1:
+            await asyncio.sleep(1e9)
+        return self.answer(call)
+
+
+@pytest.mark.skipif(sys.version_info < (3, 12), reason="eager tasks came with Python 3.12")
+def test_eager_tasks_lose_no_page() -> None:
+    api = Eager(times=weekly(9500))
+
+    async def main() -> None:
+        asyncio.get_running_loop().set_task_factory(vars(asyncio)["eager_task_factory"])
+        pages = api.listing(whole(1), concurrency=4).pages()
+
+        async def read() -> list[int]:
+            return [page.number async for page in pages]
+
+        reading = asyncio.get_running_loop().create_task(read())
+        await asyncio.sleep(1.0)
+        await pages.aclose()
+        assert await asyncio.wait_for(reading, 100) == [1]
 
     run_virtual(main())
 

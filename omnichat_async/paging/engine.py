@@ -76,7 +76,7 @@ class _Range(Generic[T]):
         self.next_number = next_number
         self.size = size
         self.rows = rows
-        self.pages: deque[asyncio.Task[Unread[T]]] = deque()
+        self.pages: deque[_Asked[T]] = deque()
         self.longest = 0
         self.total: int | None = None
         self.previous: Page[T] | None = None
@@ -85,6 +85,47 @@ class _Range(Generic[T]):
         """How many pages are sure to be needed: up to the short or empty one that ends the range,
         as the server counts. Without its count that is only the first."""
         return 1 if self.total is None else self.total // self.size + 1
+
+
+class _Asked(Generic[T]):
+    """A page that was asked for, and what came of it. `ahead` says that nobody waited for it."""
+
+    def __init__(self, target: _Range[T], number: int, *, ahead: bool) -> None:
+        self.target = target
+        self.number = number
+        self.ahead = ahead
+        self.done = False
+        self._read: Unread[T] | None = None
+        self._error: BaseException | None = None
+        self._waiter: asyncio.Future[None] | None = None
+
+    def came(self, read: Unread[T]) -> None:
+        """It is there."""
+        self._read = read
+        self._settle()
+
+    def failed(self, error: BaseException) -> None:
+        """It will not come."""
+        self._error = error
+        self._settle()
+
+    def _settle(self) -> None:
+        self.done = True
+        if self._waiter is not None and not self._waiter.done():
+            self._waiter.set_result(None)
+
+    async def settled(self) -> None:
+        """Wait for it; one at a time."""
+        if not self.done:
+            self._waiter = asyncio.get_running_loop().create_future()
+            await self._waiter
+
+    def page(self) -> Page[T]:
+        """Read it, or raise what it failed for."""
+        if self._error is not None:
+            raise self._error
+        assert self._read is not None
+        return placed(self._read(), self.target.window, self.number)
 
 
 class Plan(Generic[T]):
@@ -162,8 +203,8 @@ class Engine(Generic[T]):
         self._plan = plan
         self._loop = asyncio.get_running_loop()
         self._longest = 0
-        self._under_way: set[asyncio.Task[Unread[T]]] = set()
-        self._ahead: set[asyncio.Task[Unread[T]]] = set()
+        # The page that each is sent for just now; one that has come is on its way out.
+        self._workers: dict[asyncio.Task[None], _Asked[T]] = {}
         self._windows = _windows_from(plan.query.window, start)
         first = _Range[T](next(self._windows), start.page, start.size, rows=start.rows_before)
         first.longest = start.size if start.rows_before else 0
@@ -198,7 +239,7 @@ class Engine(Generic[T]):
             if not row_count(page):
                 await self._check_end(head, page)
             place = self.position
-            self._ahead.discard(head.pages.popleft())
+            head.pages.popleft()
             self._settle(head, page)
             if row_count(page):
                 return page, place
@@ -207,15 +248,15 @@ class Engine(Generic[T]):
     def cancel(self) -> None:
         """Ask for nothing more and cancel what is under way."""
         self._closed = True
-        for task in self._under_way:
-            if not task.cancelling():  # a range that ended early has cancelled some already
-                task.cancel()
+        for worker in self._workers:
+            if not worker.cancelling():  # a range that ended early has cancelled some already
+                worker.cancel()
 
     async def aclose(self) -> None:
         """Cancel, and wait until every request has ended."""
         self.cancel()
-        if self._under_way:
-            await asyncio.wait(self._under_way)
+        if self._workers:
+            await asyncio.wait(self._workers)
 
     def abandon(self) -> None:
         """Cancel from a finalizer."""
@@ -237,22 +278,22 @@ class Engine(Generic[T]):
         head.previous = page
         if last:
             self._ranges.popleft()
-            for task in head.pages:
-                self._ahead.discard(task)
-                task.cancel()
+            for worker, asked in self._workers.items():
+                if asked.target is head and not asked.done:
+                    worker.cancel()
             if not self._ranges:
                 self._open_next()
         self._top_up()
 
     async def _in_turn(self, head: _Range[T]) -> Page[T]:
         """The head's next page. One asked ahead that found no room in the queue is asked again."""
-        task, number = head.pages[0], head.next_number - len(head.pages)
+        asked = head.pages[0]
         try:
-            return await self._answer(task, head, number)
+            return await self._answer(asked)
         except NotSent:
-            if task not in self._ahead:
+            if not asked.ahead:
                 raise
-        return await self._look(head, number)
+        return await self._look(head, asked.number)
 
     async def _prove(self, head: _Range[T]) -> None:
         """Before a resumed walk goes on: pages must be as long as they were, or their numbers
@@ -297,37 +338,58 @@ class Engine(Generic[T]):
 
     def _ask(self, target: _Range[T]) -> None:
         """Ask for the next page of a range."""
-        target.pages.append(self._start(target, target.next_number))
+        self._start(self._following(target, ahead=False))
+
+    def _following(self, target: _Range[T], *, ahead: bool) -> _Asked[T]:
+        """The next page of a range, noted as asked for."""
+        asked = _Asked(target, target.next_number, ahead=ahead)
+        target.pages.append(asked)
         target.next_number += 1
+        return asked
 
     async def _look(self, target: _Range[T], number: int) -> Page[T]:
         """A page out of turn."""
         await self._room()
-        return await self._answer(self._start(target, number), target, number)
+        asked = _Asked(target, number, ahead=False)
+        self._start(asked)
+        return await self._answer(asked)
 
     async def _room(self) -> None:
         """Wait until one more request may be under way; meanwhile nothing is asked for ahead."""
         self._holding = True
-        while len(self._under_way) >= self._plan.source.concurrency():
-            await asyncio.wait(self._under_way, return_when=asyncio.FIRST_COMPLETED)
+        while len(self._workers) >= self._plan.source.concurrency():
+            await asyncio.wait(self._workers, return_when=asyncio.FIRST_COMPLETED)
         self._holding = False
 
-    def _start(self, target: _Range[T], number: int) -> asyncio.Task[Unread[T]]:
+    def _start(self, asked: _Asked[T]) -> None:
         if self._closed:
             raise Closed
-        task = self._loop.create_task(self._fetch(target, number))
-        self._under_way.add(task)
-        task.add_done_callback(self._ended)
-        return task
+        worker = self._loop.create_task(self._work(asked))
+        self._workers.setdefault(worker, asked)  # an eager one may have got further already
+        worker.add_done_callback(self._ended)
 
-    async def _answer(
-        self, task: asyncio.Task[Unread[T]], target: _Range[T], number: int
-    ) -> Page[T]:
-        if not task.done():
-            await asyncio.wait({task})
+    async def _answer(self, asked: _Asked[T]) -> Page[T]:
+        await asked.settled()
         if self._closed:
             raise Closed
-        return placed(task.result()(), target.window, number)
+        return asked.page()
+
+    async def _work(self, asked: _Asked[T] | None) -> None:
+        """Get a page, and then others as long as any are worth having: a task for each page would
+        take as long as all the rest of its way."""
+        worker = asyncio.current_task()
+        assert worker is not None
+        while asked is not None:
+            self._workers[worker] = asked
+            try:
+                asked.came(await self._fetch(asked.target, asked.number))
+            except Exception as error:  # noqa: BLE001 - it is raised in its turn
+                asked.failed(_from_below(error))
+            if worker.cancelling():  # whatever became of that in between
+                return
+            asked = self._next_ahead(free=1)
+            if asked is not None:
+                self._top_up()  # it may have shown that there is more to ask for
 
     async def _fetch(self, target: _Range[T], number: int) -> Unread[T]:
         plan, window = self._plan, target.window
@@ -347,39 +409,48 @@ class Engine(Generic[T]):
             return lambda: page
         return read
 
-    def _ended(self, task: asyncio.Task[Unread[T]]) -> None:
-        self._under_way.discard(task)
-        if not task.cancelled():
-            task.exception()  # looked at: nobody may ever come to fetch this answer
+    def _ended(self, worker: asyncio.Task[None]) -> None:
+        asked = self._workers.pop(worker)
+        try:
+            worker.result()
+        except BaseException as error:
+            if asked.done and isinstance(error, Exception):  # none of a page's: the loop tells it
+                raise
+            asked.failed(_from_below(error))
         self._top_up()
 
     # ---- asking ahead --------------------------------------------------------------------------
 
     def _top_up(self) -> None:
-        """Ask for what is worth having, up to the bounds."""
+        """Ask for what is worth having."""
+        while (asked := self._next_ahead()) is not None:
+            self._start(asked)
+
+    def _next_ahead(self, free: int = 0) -> _Asked[T] | None:
+        """The next page that is worth having, up to the bounds, noted as asked for; `free` workers
+        have nothing to do."""
         if self._closed or self._holding:
-            return
+            return None
         at_once = self._plan.source.concurrency()
-        room = at_once - len(self._under_way)
-        if room <= 0:
-            return
-        held = sum(len(each.pages) for each in self._ranges)
-        room = min(room, 2 * at_once - held)
+        if len(self._workers) - free >= at_once:
+            return None
+        if sum(len(each.pages) for each in self._ranges) >= 2 * at_once:
+            return None
         for each in self._ranges:
-            while room > 0 and each.next_number <= each.known_pages():
-                self._ask(each)
-                self._ahead.add(each.pages[-1])
-                room -= 1
-        while room > 0 and self._open_next():
-            self._ask(self._ranges[-1])
-            self._ahead.add(self._ranges[-1].pages[-1])
-            room -= 1
+            if each.next_number <= each.known_pages():
+                return self._following(each, ahead=True)
+        return self._following(self._ranges[-1], ahead=True) if self._open_next() else None
 
     def _open_next(self) -> bool:
         for window in self._windows:
             self._ranges.append(_Range(window, 1, self._plan.size))
             return True
         return False
+
+
+def _from_below(error: BaseException) -> BaseException:
+    """An error without the frame that caught it, which leads back to it."""
+    return error.with_traceback(error.__traceback__.tb_next if error.__traceback__ else None)
 
 
 def _windows_from(whole: Window | None, start: Position) -> Iterator[Window | None]:
