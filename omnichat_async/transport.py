@@ -1,8 +1,9 @@
 """Send one request, once: the only module that speaks aiohttp.
 
 Nothing leaves without a permit, and nothing is sent that nobody counted: aiohttp resends a GET,
-PUT or DELETE by itself when a kept-alive connection turns out dead, so every failure is turned
-into our own kind before aiohttp can see it. Repeating is the business of ``retries``.
+PUT or DELETE by itself when a kept-alive connection turns out dead. So the client's own connector
+takes the permit and lets an attempt pass but once; in a given session a middleware does, and turns
+every failure into our own kind before aiohttp can see it. Repeating is the business of ``retries``.
 """
 
 from __future__ import annotations
@@ -55,11 +56,12 @@ _NEVER_SENT = (
     aiohttp.ClientHttpProxyError,
     aiohttp.InvalidURL,
 )
+_CLOSED = "the client is closed: make a new OmnichatClient"
 _BROKEN = (aiohttp.ClientError, TimeoutError, OSError)
 # Trying again cannot mend a certificate or a wrong host name in it.
 _HOPELESS = (aiohttp.ClientConnectorCertificateError, aiohttp.ServerFingerprintMismatch)
 
-_current: contextvars.ContextVar[Attempt] = contextvars.ContextVar("omnichat_attempt")
+_current: contextvars.ContextVar[Attempt | None] = contextvars.ContextVar("omnichat_attempt")
 
 
 class Latency:
@@ -224,12 +226,18 @@ class _Silence:
 
 
 class _Connector(aiohttp.TCPConnector):
-    """Lets the attempt look at the clock between opening a connection and using it."""
+    """Where a request of the client's own session passes last before it is sent."""
 
     async def connect(
         self, req: ClientRequest, traces: list[Trace], timeout: ClientTimeout
     ) -> Connection:
         attempt = _current.get()
+        if attempt is None:  # aiohttp would send it again, without telling
+            raise Failure(Phase.UNKNOWN, "a broken connection")
+        _current.set(None)  # once; and the limiter and the connection must not hold on to it
+        await attempt.take_permit()
+        if self.closed:  # much may have happened meanwhile
+            raise ConfigurationError(_CLOSED)
         connection = await super().connect(req, traces, timeout)
         try:
             await attempt.renew_permit()
@@ -293,7 +301,9 @@ class Transport:
 
     async def send(self, call: Call[Any], attempt: Attempt, authorization: str) -> Reply:
         """Send `call` once. Raises Failure when no whole answer came back."""
-        await self._enter()  # what cannot work is said before any waiting
+        if self._loop is not asyncio.get_running_loop() and not self._closed:
+            await self._move_to(self._running_loop())
+        self._open()  # what cannot work is said before any waiting
         headers = {**self._headers, "Authorization": authorization}
         body = None
         if call.json is not None:
@@ -302,6 +312,7 @@ class Transport:
             headers["Content-Type"] = "application/json"
         async with self._slot(attempt.lane):
             session = self._open()
+            token = _current.set(attempt if self._given is None else None)
             try:
                 response = await session.request(
                     call.method,
@@ -312,20 +323,26 @@ class Transport:
                     raise_for_status=False,
                     auto_decompress=True,
                     timeout=self._timeout,
-                    # Innermost, so that what a given session's own middlewares send is paced too.
-                    middlewares=(
-                        *getattr(session, "_middlewares", ()),
-                        partial(self._paced, attempt),
-                    ),
+                    middlewares=self._middlewares(session, attempt),
                 )
                 reply = await self._read(response, call, attempt)
             except _BROKEN as error:
                 raise attempt.failure(error) from error
             finally:
+                _current.reset(token)
                 self._silence.leave(attempt)
         if reply.whole and attempt.sent:
             self.latency.add(asyncio.get_running_loop().time() - attempt.sent_at)
         return reply
+
+    def _middlewares(
+        self, session: aiohttp.ClientSession, attempt: Attempt
+    ) -> tuple[aiohttp.ClientMiddlewareType, ...]:
+        """Those of a given session, and ours, where the connector is not."""
+        if self._given is None:
+            return ()
+        # Innermost, so that what the session's own middlewares send is paced too.
+        return (*getattr(session, "_middlewares", ()), partial(self._paced, attempt))
 
     async def _paced(
         self, attempt: Attempt, request: ClientRequest, handler: aiohttp.ClientHandlerType
@@ -333,15 +350,11 @@ class Transport:
         """The innermost middleware: what reaches the network has a permit."""
         await attempt.take_permit()
         self._open()  # much may have happened meanwhile
-        if self._given is not None:  # its connector cannot tell us when the connection is ready
-            attempt.about_to_send()
-        token = _current.set(attempt)
+        attempt.about_to_send()  # when the connection is ready nobody tells us
         try:
             return await handler(request)
         except _BROKEN as error:  # aiohttp must not see it, and send again
             raise attempt.failure(error) from error
-        finally:
-            _current.reset(token)
 
     def _slot(self, lane: Lane) -> contextlib.AbstractAsyncContextManager[None]:
         return contextlib.nullcontext() if self._in_flight is None else self._in_flight.slot(lane)
@@ -357,15 +370,9 @@ class Transport:
                 response.close()  # closing the session alone would leave its reader waiting
             await session.close()
 
-    async def _enter(self) -> None:
-        """Be ready for the running loop, or say why that cannot be."""
-        if self._loop is not asyncio.get_running_loop() and not self._closed:
-            await self._move_to(self._running_loop())
-        self._open()
-
     def _open(self) -> aiohttp.ClientSession:
         if self._closed:
-            raise ConfigurationError("the client is closed: make a new OmnichatClient")
+            raise ConfigurationError(_CLOSED)
         session = self._session
         assert session is not None
         if session.closed:
@@ -403,6 +410,8 @@ class Transport:
                 cookie_jar=aiohttp.DummyCookieJar(),
             ),
         )
+        # For its errors, which say what broke: the connector lets nothing be sent again anyway.
+        self._session._retry_connection = False  # noqa: SLF001
         if ended is not None:
             await ended.close()
 

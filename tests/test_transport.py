@@ -96,14 +96,20 @@ def slow_opening(monkeypatch: pytest.MonkeyPatch, seconds: float = 0.06) -> None
 # ---- aiohttp's hidden resend -------------------------------------------------------------------
 
 
+@pytest.mark.parametrize("resends", [True, False])
 @pytest.mark.parametrize("reset", [True, False])
-def test_a_once_put_dropped_on_a_reused_connection_arrives_once(reset: bool) -> None:
+def test_a_once_put_dropped_on_a_reused_connection_arrives_once(reset: bool, resends: bool) -> None:
     async def main() -> None:
         script = [drop_when_reused(OK, reset=reset)]
         async with served(script) as (server, client):
             assert await execute(client, READ) == {"ok": True}
+            session = client._session.transport._session
+            assert session is not None
+            assert not session._retry_connection
+            session._retry_connection = resends  # where that is not how it is told, nothing changes
             error = await failure_of(client, ONCE)
             assert isinstance(error, OutcomeUnknown)
+            assert error.reason.startswith("a broken connection")
             assert (error.call, error.attempts, error.safe_to_repeat) == (ONCE, 1, False)
             assert (error.status, error.body) == (None, b"")
             assert [request.method for request in server.requests] == ["GET", "PUT"]
