@@ -5,7 +5,7 @@ from __future__ import annotations
 import enum
 import math
 from functools import lru_cache
-from typing import TYPE_CHECKING, Any, Generic, Literal, NamedTuple, TypeVar
+from typing import TYPE_CHECKING, Any, Generic, Literal, TypeAlias, TypeVar
 from urllib.parse import quote
 
 import attrs
@@ -26,6 +26,7 @@ __all__ = [
     "RAW",
     "Answer",
     "Call",
+    "KnownBy",
     "Page",
     "Safety",
     "list_of",
@@ -54,15 +55,36 @@ class Safety(enum.Enum):
     never arrived."""
 
 
-class Answer(NamedTuple, Generic[T]):
+KnownBy: TypeAlias = "tuple[tuple[str, ...], str | None]"
+"""Where in a row stand the parts of its key, and its time in epoch ms (None for rows without one):
+``channel.channelId`` is a field of an object inside it."""
+
+
+class Answer(Generic[T]):
     """The form of a good answer: `kind` names the envelope, `model` the class of what is in it.
 
-    `or_nothing` allows a list to be missing: an empty body, or no rows where they belong.
+    `or_nothing` allows a list to be missing: an empty body, or no rows where they belong. With
+    `lines`, a page may have its rows as their key, time and text.
     """
 
-    kind: Literal["page", "list", "one", "nothing", "raw"]
-    model: type[Any] | None = None
-    or_nothing: bool = False
+    def __init__(
+        self,
+        kind: Literal["page", "list", "one", "nothing", "raw"],
+        model: type[Any] | None = None,
+        *,
+        or_nothing: bool = False,
+        lines: KnownBy | None = None,
+    ) -> None:
+        self.kind = kind
+        self.model = model
+        self.or_nothing = or_nothing
+        self.lines = lines
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Answer) and vars(self) == vars(other)
+
+    def __hash__(self) -> int:
+        return hash((self.kind, self.model, self.or_nothing, self.lines))
 
 
 @attrs.frozen(eq=False)
@@ -99,7 +121,7 @@ def list_of(model: type[M], *, or_nothing: bool = False) -> Answer[list[M]]:
     """All `model` objects at once: under ``content`` or as a bare array. A single object counts
     as a list of one, and one that only wraps an array as that array, since the documents
     disagree on some endpoints. With `or_nothing` an answer that says nothing is an empty list."""
-    return Answer("list", model, or_nothing)
+    return Answer("list", model, or_nothing=or_nothing)
 
 
 def one(model: type[M]) -> Answer[M]:

@@ -96,7 +96,7 @@ class Session:
         lane = options.lane or "interactive"
         outcome: str | None = None
         try:
-            return read(call, await persist(law, lambda: self._attempt(law, lane, deadline)))
+            return read(call, await persist(law, partial(self._attempt, law, lane, deadline)))
         except Failure as failure:
             error = to_error(call, law.verdict(failure), law.attempts)
             outcome = type(error).__name__
@@ -179,9 +179,12 @@ def _observers(hooks: Sequence[Hook]) -> Observers | None:
 def _decode(call: Call[T], reply: Reply) -> T:
     """The last stage. What cannot be read is a DecodeError with the whole answer on it."""
     parse = partial(_json_of, call, reply)
+    answer = call.answer
     try:
-        if call.answer.kind == "page" and call.answer.model is not None and codec.pays_off():
-            return cast("T", codec.read_page(call.answer.model, reply.body, parse))
+        if answer.lines is not None:
+            return cast("T", codec.read_lines(answer.lines, reply.body, parse))
+        if answer.kind == "page" and answer.model is not None and codec.pays_off():
+            return cast("T", codec.read_page(answer.model, reply.body, parse))
         return codec.decode(call, parse())
     except DecodeError as error:
         raise DecodeError(

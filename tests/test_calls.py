@@ -23,7 +23,7 @@ from omnichat_async.calls import (
     page_of,
 )
 from omnichat_async.errors import DecodeError, InvalidRequest
-from omnichat_async.models import Message
+from omnichat_async.models import Contact, Message
 from tests.support.builders import SECRETS, make_call, secret_call
 
 text = st.text(st.characters(exclude_categories=["Cs"]), min_size=1)
@@ -165,8 +165,9 @@ def test_a_call_is_a_value_that_pickles() -> None:
 
 
 def test_answers_name_their_envelope() -> None:
-    assert page_of(Message) == Answer("page", Message)
-    assert one(Message) == Answer("one", Message)
+    assert page_of(Message) == Answer("page", Message) != page_of(Contact)
+    assert one(Message) == Answer("one", Message) != page_of(Message)
+    assert len({one(Message), one(Message), page_of(Message)}) == 2
     assert (NOTHING.kind, NOTHING.model) == ("nothing", None)
     assert (RAW.kind, RAW.model) == ("raw", None)
 

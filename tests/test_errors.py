@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import copy
 import pickle
 import traceback
@@ -10,7 +11,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 import omnichat_async
-from omnichat_async import errors
+from omnichat_async import OmnichatClient, RateLimiter, errors
 from omnichat_async.calls import Safety
 from tests.support.builders import (
     SECRETS,
@@ -19,6 +20,7 @@ from tests.support.builders import (
     make_error,
     secret_call,
 )
+from tests.support.wire import HostileServer, reply
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -196,3 +198,22 @@ def test_business_errors_are_caught_by_their_kind(
     cls: type[OmnichatError], parent: type[OmnichatError]
 ) -> None:
     assert cls.__bases__ == (parent,)
+
+
+@pytest.mark.parametrize("duplicate", [pickled, copy.copy, copy.deepcopy])
+def test_an_error_of_a_listing_travels_too(
+    duplicate: Callable[[OmnichatError], OmnichatError],
+) -> None:
+    async def main() -> OmnichatError:
+        refusal = reply(400, body={"code": "INVALID_PLATFORM", "message": "no"})
+        async with (
+            HostileServer([refusal]) as server,
+            OmnichatClient("t", base_url=server.url, limiter=RateLimiter(None)) as client,
+        ):
+            with pytest.raises(errors.BadRequest) as caught:
+                await anext(aiter(client.messages.list(platform="line", after=0, before=1000)))
+            return caught.value
+
+    error = asyncio.run(main())
+    assert error.checkpoint is not None
+    assert vars(duplicate(error)) == vars(error)

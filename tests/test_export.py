@@ -188,6 +188,12 @@ def odd_export(out: Path, rows: list[Any] = ODD_ROWS) -> None:
         first = "page=1&" in request.target + "&"
         return reply(body={"content": rows if first else [], "totalElement": len(rows)})
 
+    export_answers(out, answer)
+
+
+def export_answers(out: Path, answer: Any) -> None:
+    """Export what a server answers."""
+
     async def main() -> None:
         async with (
             HostileServer(answer) as server,
@@ -205,31 +211,38 @@ def test_odd_rows_are_written_as_they_came(tmp_path: Path, suffix: str) -> None:
 
 
 @pytest.mark.parametrize("suffix", ["jsonl", "jsonl.gz"])
-def test_packed_rows_are_the_same_bytes(
+def test_rows_as_text_are_the_rows_that_came(
     tmp_path: Path, suffix: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    packed, plain = tmp_path / f"packed.{suffix}", tmp_path / f"plain.{suffix}"
     numbers = {"big": 2**70, "floats": [1e-7, 1e16, -0.0, 2.5], "small": 0xCB}
     rows = [*ODD_ROWS, {"id": "5", "time": 1, **numbers}, {"id": "4", "time": 1}, {"id": 4}]
-    odd_export(packed, rows)
-    monkeypatch.setattr(JsonlFormat, "pack", None)
+    texts, plain = tmp_path / f"texts.{suffix}", tmp_path / f"plain.{suffix}"
+    odd_export(texts, rows)
+    monkeypatch.setattr(JsonlFormat, "as_text", False)
     odd_export(plain, rows)
-    assert packed.read_bytes() == plain.read_bytes()
-    assert same(read_rows(packed), rows)
+    assert same(read_rows(texts), rows)
+    assert same(read_rows(plain), rows)
 
 
-class Packing(CallbackSink):
-    """Takes the type names of rows in place of them."""
+def test_a_line_is_what_the_server_wrote(tmp_path: Path) -> None:
+    pytest.importorskip("msgspec", reason="pip install 'omnichat_async[speed]'")
+    row = f'{{"id": "1", "time":{AFTER},  "x":1.10, "name":"\\u738b"}}'
+    out = tmp_path / "rows.jsonl"
+    body = f'{{"content":[{row}],"totalElement":1}}'.encode()
+    export_answers(out, lambda _: reply(body=body))
+    assert out.read_text(encoding="utf-8") == row + "\n"
 
-    @staticmethod
-    def pack(rows: list[Any]) -> list[Any]:
-        return [type(row).__name__ for row in rows]
+
+class TextSink(CallbackSink):
+    """Takes the text of rows."""
+
+    as_text = True
 
 
 @pytest.mark.parametrize(
-    ("stream", "kind"), [("contacts", str), ("tagging-logs", dict), ("report-messages", dict)]
+    ("stream", "kind"), [("contacts", bytes), ("tagging-logs", dict), ("report-messages", dict)]
 )
-def test_a_sink_of_ones_own_may_pack_rows_with_a_key(
+def test_a_sink_of_ones_own_may_take_the_text_of_rows_with_a_key(
     tmp_path: Path, stream: str, kind: type[Any]
 ) -> None:
     batches: list[Batch] = []
@@ -239,7 +252,7 @@ def test_a_sink_of_ones_own_may_pack_rows_with_a_key(
 
     async def main() -> None:
         async with small(rows=300) as sandbox, client_of(sandbox) as client:
-            sink = Packing(deliver, checkpoint=tmp_path / "rows.checkpoint")
+            sink = TextSink(deliver, checkpoint=tmp_path / "rows.checkpoint")
             report = await export(client, sink, stream).run()
         rows = [row for batch in batches for row in batch.rows]
         assert {type(row) for row in rows} == {kind}

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import gc
+import json
 import random
 from collections import Counter
 from itertools import pairwise
@@ -32,6 +33,7 @@ from tests.support.moving import (
     START_MS,
     MovingApi,
     Population,
+    blocks_of,
     office_hours,
 )
 from tests.support.pages import unread
@@ -108,22 +110,22 @@ SERVERS: dict[str, dict[str, Any]] = {
 @pytest.mark.parametrize("server", SERVERS)
 def test_every_row_once_whatever_the_server(server: str, order: str) -> None:
     api = api_of(order=order, **SERVERS[server])
-    kind = MESSAGES if "depth" not in SERVERS[server] else attrs.evolve(MESSAGES, block=400)
+    kind = MESSAGES if "depth" not in SERVERS[server] else blocks_of(400, MESSAGES)
     walk, _ = walked(api, kind=kind)
     assert not walk.stats.weak
     assert not walk.stats.incomplete
 
 
 @pytest.mark.parametrize("server", SERVERS)
-def test_what_is_kept_of_rows_stands_in_their_place(server: str) -> None:
+def test_the_text_of_rows_stands_in_their_place(server: str) -> None:
     def leaves(**options: Any) -> list[Leaf]:
         return run_virtual(
             leaves_of(api_of(**SERVERS[server]).listing(WEEK, MESSAGES).walk(**options))
         )
 
     ordinary = leaves()
-    kept = leaves(keep=lambda rows: [row["id"] for row in rows])
-    assert [leaf.rows for leaf in kept] == [[row["id"] for row in leaf.rows] for leaf in ordinary]
+    kept = leaves(as_text=True)
+    assert [list(map(json.loads, leaf.rows)) for leaf in kept] == [leaf.rows for leaf in ordinary]
     assert [(leaf.window, leaf.certificate, leaf.requests) for leaf in kept] == [
         (leaf.window, leaf.certificate, leaf.requests) for leaf in ordinary
     ]
@@ -301,7 +303,7 @@ def test_a_server_that_ignores_the_range_is_found_out() -> None:
         return await honest(attrs.evolve(call, params=params))
 
     api.fetch = fetch  # type: ignore[method-assign]
-    kind = attrs.evolve(CONTACTS, block=200)
+    kind = blocks_of(200, CONTACTS)
     with pytest.raises(Incomplete, match="does not filter by time"):
         run_virtual(leaves_of(api.listing(WEEK, kind).walk()))
     assert api.requests < 60
@@ -448,7 +450,7 @@ def test_rows_held_are_bounded_while_nobody_takes_them(kind: RowKind) -> None:
     days, budget, block = 56, 3_000, 500
     api = api_of(office_hours(30_000, days, random.Random(1)), updates=1.0)
     window = Window(START_MS, START_MS + days * DAY_MS)
-    walk = api.listing(window, attrs.evolve(kind, block=block)).walk(row_budget=budget)
+    walk = api.listing(window, blocks_of(block, kind)).walk(row_budget=budget)
 
     async def slowly() -> list[Leaf]:
         got = []
@@ -678,7 +680,7 @@ def test_an_odd_row_is_an_error_in_its_turn() -> None:
 
     async def main() -> None:
         listing = api.listing(exact=True)
-        listing._plan.query = attrs.evolve(listing._plan.query, model=Message)
+        listing._plan.query.model = Message
         walk, good = aiter(listing), []
         with pytest.raises(DecodeError) as caught:
             await anext(walk)

@@ -10,8 +10,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from omnichat_async.calls import Page
+from omnichat_async.codec import lines_of
 from omnichat_async.paging import RowKind
-from omnichat_async.walk import rules
+from omnichat_async.walk import certificates, rules
 from omnichat_async.walk.known import Known
 from omnichat_async.windows import Window
 
@@ -98,14 +99,41 @@ def test_all_rows_at_once_are_seen_as_one_by_one(rows: list[Any], kind: RowKind)
 
 
 @given(rows=ROWS, kind=KINDS)
-def test_what_is_kept_of_rows_has_their_keys_times_and_order(
-    rows: list[Any], kind: RowKind
-) -> None:
-    held = rules.kept(rows, kind, lambda rows: [repr(row) for row in rows])
+def test_the_text_of_rows_has_their_keys_times_and_order(rows: list[Any], kind: RowKind) -> None:
+    held = rules.kept(rows, kind)
     assert repr(rules.keys_of(held, kind)) == repr(rules.keys_of(rows, kind))
     assert rules.times_of(held, kind) == rules.times_of(rows, kind)
     ordered = rules.handed_out(rules.sorted_rows(held, kind))
-    assert ordered == [repr(row) for row in rules.sorted_rows(rows, kind)]
+    assert ordered == lines_of(rules.sorted_rows(rows, kind))
+    assert rules.kept(held, kind) == held
+
+
+def test_rows_are_the_same_however_their_text_is_spelled() -> None:
+    one = [("1", 5, b'{"id":"1","name":"\xe7\x8e\x8b"}'), ("2", None, b'{"id":"2"}')]
+    other = [("1", 5, b'{"id": "1", "name": "\\u738b"}'), ("2", None, b'{"id":"2"}')]
+    assert rules.same_rows(one, other)
+    for changed in (
+        [("1", 5, b'{"id":"1","name":"\xe7\x8e\x8bs"}'), one[1]],
+        [("1", 6, one[0][2]), one[1]],
+        [("3", 5, one[0][2]), one[1]],
+        one[::-1],
+        one[:1],
+        [],
+    ):
+        assert not rules.same_rows(other, changed)
+        assert not rules.same_rows(changed, other)
+    assert rules.same_rows([], [])
+    assert rules.same_rows([{"id": "1"}], [{"id": "1"}])
+    assert not rules.same_rows([{"id": "1"}], [{"id": "2"}])
+
+
+def test_a_last_page_that_comes_again_in_another_spelling_is_that_page() -> None:
+    kind = RowKind(key=("id",), time="time")
+    page = Page([("1", 5, b'{"id":"1"}')], 1)
+    again = Page([("1", 5, b'{"id": "1"}')], 1)
+    assert certificates.tally([page, again], 1, 1, kind).proved
+    other = Page([("2", 5, b'{"id": "2"}')], 1)
+    assert not certificates.tally([page, other], 1, 1, kind).proved
 
 
 # ---- totals and pages --------------------------------------------------------------------------

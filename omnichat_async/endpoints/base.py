@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, TypeVar
 
-import attrs
-
 from omnichat_async import checks
 from omnichat_async.errors import InvalidRequest, NotFound
 from omnichat_async.models.common import Platform
@@ -45,7 +43,7 @@ class Area:
 
     def _listing(self, query: ListQuery[T], raw: bool, options: WalkOptions) -> Listing[Any]:
         if raw:
-            query = attrs.evolve(query, model=None)
+            query = query.raw()
         session, given = self._session, self._options
         lane = given.lane or "bulk"
         in_bulk = Options(timeout=given.timeout, retry=given.retry, lane=lane)

@@ -2,31 +2,26 @@
 
 from __future__ import annotations
 
-import json
 import types
 import typing
 from datetime import datetime
-from functools import cache
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias, get_args, get_origin
 
 import attrs
 
+from omnichat_async.codec import compact
 from omnichat_async.models import Model
 from omnichat_async.models.base import wire_name
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
-
     from omnichat_async.jobs.streams import Row, Stream
 
 __all__ = [
     "Column",
     "Kind",
     "columns_of",
-    "compact",
     "flat_columns",
     "flatten",
-    "texts",
     "value_at",
 ]
 
@@ -108,61 +103,6 @@ def value_at(row: Any, path: tuple[str, ...]) -> Any:
             return None
         row = row.get(name)
     return row
-
-
-def compact(value: Any) -> str:
-    """JSON without needless space. Half of a surrogate pair, which UTF-8 cannot hold, stays
-    escaped."""
-    return texts([value])[0].decode()
-
-
-def texts(values: Sequence[Any]) -> list[bytes]:
-    """Each value as JSON of `compact`."""
-    encode = _fast()
-    if encode is not None:
-        try:
-            return encode(values)
-        except (ValueError, OverflowError, RecursionError):
-            pass  # half of a pair; a number too big for older versions; nested deeply
-    return list(map(_slowly, values))
-
-
-def _slowly(value: Any) -> bytes:
-    text = json.dumps(value, ensure_ascii=False, separators=(",", ":"))
-    return text.encode("utf-8", "backslashreplace")
-
-
-@cache
-def _fast() -> Callable[[Sequence[Any]], list[bytes]] | None:
-    """What writes rows in a tenth of the time; imported with the first ones."""
-    try:
-        import msgspec  # noqa: PLC0415
-    except ImportError:
-        return None
-    write, pack_into = msgspec.json.Encoder().encode, msgspec.msgpack.Encoder().encode_into
-
-    def encode(values: Sequence[Any]) -> list[bytes]:
-        found, packed = [], bytearray()
-        for value in values:
-            pack_into(value, packed)
-            # Only of floats there is more than one way to write them: msgspec leaves out the sign
-            # and zeros of an exponent, and knows no infinity.
-            odd = _FLOAT in packed and _holds_float(value)
-            found.append(_slowly(value) if odd else write(value))
-        return found
-
-    return encode
-
-
-_FLOAT = 0xCB
-"""What MessagePack puts before each float. To pack a row and look for it takes half as long as to
-look at each value; where it stands for something else, which is rare, that is done too."""
-
-
-def _holds_float(value: Any) -> bool:
-    if type(value) is dict:
-        return any(map(_holds_float, value.values()))
-    return any(map(_holds_float, value)) if type(value) is list else type(value) is float
 
 
 def flatten(row: Any, columns: list[str]) -> list[Any]:

@@ -155,12 +155,11 @@ class Export:
         """Whether other ranges may be in this place too."""
         return self._sink.shared
 
-    def _pack(self) -> Callable[[list[Any]], list[Any]] | None:
-        """What the sink makes of rows before they are written. Not of those that get something
-        added first, nor of those without a key, which are told apart by all they hold."""
-        if self.stream.per_window or not self.stream.key:
-            return None
-        return getattr(self._sink, "pack", None)
+    def _as_text(self) -> bool:
+        """Whether the sink gets the text of rows. Not of those that get something added first, nor
+        of those without a key, which are told apart by all they hold."""
+        has_key = bool(self.stream.key) and not self.stream.per_window
+        return has_key and getattr(self._sink, "as_text", False)
 
     async def run(self, on_progress: Callable[[Progress], None] | None = None) -> ExportReport:
         """Write all rows. `on_progress` is called as soon as the range is known, after every
@@ -186,7 +185,7 @@ class Export:
                     horizon=start.horizon,
                     row_budget=ROW_BUDGET,
                     on_incomplete="record" if store.again else self._on_incomplete,
-                    keep=self._pack(),
+                    as_text=self._as_text(),
                 )
                 self._run = run = _Run(
                     thread=thread,

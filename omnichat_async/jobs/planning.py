@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import attrs
 
-from omnichat_async.jobs.columns import compact
+from omnichat_async.codec import compact
 from omnichat_async.windows import Window, split
 
 if TYPE_CHECKING:
@@ -29,7 +29,8 @@ AT_ONCE = 8
 @attrs.frozen(kw_only=True)
 class WindowPlan:
     """One window of at most 7 days: its rows as the server counts them now, and the bytes of
-    those on its first page as JSON lines. None where nobody asked, or the server does not count."""
+    those on its first page as compact lines of JSON. None where nobody asked, or the server does
+    not count."""
 
     window: Window
     rows: int | None = None

@@ -13,7 +13,7 @@ from omnichat_async.paging.rules import MAX_CONCURRENCY, MAX_PAGE_SIZE
 from omnichat_async.windows import Checkpoint, Window, is_sound, split
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Generator, Sequence
+    from collections.abc import Generator, Sequence
 
     from omnichat_async.paging.query import ListQuery, Source
     from omnichat_async.walk import CertifiedWalk
@@ -91,7 +91,7 @@ class Listing(Generic[T]):
         row_budget: int = 20_000,
         lag_s: float = 60.0,
         on_incomplete: Literal["raise", "record"] = "raise",
-        keep: Callable[[list[Any]], list[Any]] | None = None,
+        as_text: bool = False,
     ) -> CertifiedWalk:
         """A certified walk over the server's own rows, range by range, whatever `exact` says.
 
@@ -99,9 +99,9 @@ class Listing(Generic[T]):
         gone on with (epoch ms), `row_budget` bounds the rows held behind the range that is next,
         `lag_s` is how many seconds before the server's now a walk ends at the latest. With
         `on_incomplete` "record" a range that cannot be certified becomes a leaf that says so,
-        and does not raise Incomplete. `keep` makes of the rows of a page, one for one, what is
-        kept of them until their leaf is complete and stands in it in their place: their text takes
-        half the memory. Raises InvalidRequest for ranges that do not fit.
+        and does not raise Incomplete. With `as_text` leaves have rows as their JSON text, each one
+        line of UTF-8 in bytes, which takes half the memory and less CPU. Raises InvalidRequest for
+        ranges that do not fit.
         """
         return self._plan.walk(
             ranges=ranges,
@@ -109,7 +109,7 @@ class Listing(Generic[T]):
             row_budget=row_budget,
             lag_s=lag_s,
             on_incomplete=on_incomplete,
-            keep=keep,
+            as_text=as_text,
         )
 
     async def _first_page(self) -> Page[T]:

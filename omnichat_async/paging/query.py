@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
+import copy
 from typing import TYPE_CHECKING, Any, Generic, TypeAlias, TypedDict, TypeVar
 
-import attrs
-
 from omnichat_async.calls import Answer, Call, Page, Safety
-from omnichat_async.windows import Checkpoint, Window, fingerprint
+from omnichat_async.windows import fingerprint
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Mapping
 
+    from omnichat_async.windows import Checkpoint, Window
 
 __all__ = ["ListQuery", "RowKind", "Source", "Unread", "WalkOptions"]
 
@@ -37,7 +37,6 @@ class WalkOptions(TypedDict, total=False):
     exact: bool
 
 
-@attrs.frozen(kw_only=True, eq=False, repr=False)
 class RowKind:
     """What the rows of a list are, which a certified walk must know.
 
@@ -48,28 +47,52 @@ class RowKind:
     be cut. `block` is how many rows to read under one certificate, at first.
     """
 
-    key: tuple[str, ...] = ()
-    time: str | None = None
-    moves: bool = False
-    aggregated: bool = False
-    block: int = 5_000
+    def __init__(
+        self,
+        *,
+        key: tuple[str, ...] = (),
+        time: str | None = None,
+        moves: bool = False,
+        aggregated: bool = False,
+        block: int = 5_000,
+    ) -> None:
+        self.key = key
+        self.time = time
+        self.moves = moves
+        self.aggregated = aggregated
+        self.block = block
 
 
-@attrs.frozen(kw_only=True, eq=False, repr=False)
 class ListQuery(Generic[T]):
     """What a listing asks: path, fixed parameters, a range of time, the model and the kind of its
     rows."""
 
-    path: str
-    model: type[Any] | None
-    params: Mapping[str, str | int | None] = attrs.field(factory=dict)
-    window: Window | None = None
-    window_names: tuple[str, str] = ("after", "before")
-    path_params: Mapping[str, str] = attrs.field(factory=dict)
-    kind: RowKind = RowKind()
-    _answer: Answer[Page[T]] = attrs.field(
-        init=False, default=attrs.Factory(lambda self: Answer("page", self.model), takes_self=True)
-    )
+    def __init__(
+        self,
+        *,
+        path: str,
+        model: type[Any] | None,
+        params: Mapping[str, str | int | None] | None = None,
+        window: Window | None = None,
+        window_names: tuple[str, str] = ("after", "before"),
+        path_params: Mapping[str, str] | None = None,
+        kind: RowKind = RowKind(),  # noqa: B008 - nothing changes it
+    ) -> None:
+        self.path = path
+        self.model = model
+        self.params = params or {}
+        self.window = window
+        self.window_names = window_names
+        self.path_params = path_params or {}
+        self.kind = kind
+        self.answer: Answer[Page[T]] = Answer("page", model)
+
+    def raw(self, *, as_text: bool = False) -> ListQuery[Any]:
+        """The same query for the server's own objects, or their text where they have a key."""
+        query = copy.copy(self)
+        lines = (self.kind.key, self.kind.time) if as_text and self.kind.key else None
+        query.model, query.answer = None, Answer("page", lines=lines)
+        return query
 
     @property
     def name(self) -> str:
@@ -87,7 +110,7 @@ class ListQuery(Generic[T]):
             method="GET",
             path=self.path,
             safety=Safety.READ,
-            answer=self._answer,
+            answer=self.answer,
             path_params=self.path_params,
             params=params,
         )

@@ -59,7 +59,7 @@ def read_counted(
 def tally(pages: Sequence[Page[Any] | None], total: int, size: int, kind: RowKind) -> Tally:
     """Whether pages asked for after a count of `total` are all its rows."""
     rows_of = [[] if page is None else page.items for page in pages]
-    if not total % size and len(pages) > 1 and rows_of[-1] == rows_of[-2]:
+    if not total % size and len(pages) > 1 and rules.same_rows(*rows_of[-2:]):
         rows_of.pop()  # past the end the last page came again
     rows = [row for each in rows_of for row in each]
     counts = [page.total for page in pages if page is not None and page.total is not None]

@@ -33,8 +33,9 @@ class Leaf:
     """All rows of one range.
 
     `window` is the half-open range of time (None for a list without one), `rows` the server's
-    own objects, sorted by time and key where they have them, `certificate` why they are all,
-    `requests` what the range cost in the end, and `reason` why it has no certificate.
+    own objects (or the text of each in bytes, if the walk was asked for that), sorted by time and
+    key where they have them, `certificate` why they are all, `requests` what the range cost in
+    the end, and `reason` why it has no certificate.
     """
 
     window: Window | None

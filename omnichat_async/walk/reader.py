@@ -57,9 +57,9 @@ def _look_behind(
     (second,) = yield [Ask(window, 2, size)]
     if second is None or not second.items:
         return 1, False
-    if second.items == page.items:  # the last page again, or equal rows
+    if rules.same_rows(second.items, page.items):  # the last page again, or equal rows
         (far,) = yield [Ask(window, FAR, size)]
-        if far is not None and far.items == page.items:
+        if far is not None and rules.same_rows(far.items, page.items):
             return 2, False
     known.capped_at(rows)
     return 1, True

@@ -10,10 +10,11 @@ from bisect import bisect_left, bisect_right
 from collections import Counter
 from typing import TYPE_CHECKING, Any, TypeAlias
 
+from omnichat_async.codec import lines_of, loads
 from omnichat_async.windows import Window
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Sequence
+    from collections.abc import Iterable, Sequence
 
     from omnichat_async.calls import Page
     from omnichat_async.paging import RowKind
@@ -33,14 +34,15 @@ __all__ = [
     "may_be_capped",
     "page_numbers",
     "page_size_for",
+    "same_rows",
     "sorted_rows",
     "time_of",
     "times_of",
     "usable_total",
 ]
 
-Kept: TypeAlias = tuple[Any, int | None, Any]
-"""A row of which something else is kept: its key, its time, and that."""
+Kept: TypeAlias = tuple[Any, int | None, bytes]
+"""A row of which the text is kept: its key, its time, and that."""
 
 MAX_PARTS = 64
 SAMPLES_PER_PART = 4
@@ -117,14 +119,26 @@ def _text_of(key: Any) -> str:
     return str(key if type(key) is tuple else (key,))
 
 
-def kept(rows: list[Any], kind: RowKind, keep: Callable[[list[Any]], list[Any]]) -> list[Kept]:
-    """Rows as what `keep` makes of them, with all that these rules need to know."""
-    return list(zip(keys_of(rows, kind), times_of(rows, kind), keep(rows), strict=True))
+def kept(rows: list[Any], kind: RowKind) -> list[Kept]:
+    """Rows as their text and all that these rules need to know, which they may be already."""
+    if _are_kept(rows):
+        return rows
+    return list(zip(keys_of(rows, kind), times_of(rows, kind), lines_of(rows), strict=True))
+
+
+def same_rows(one: list[Any], other: list[Any]) -> bool:
+    """Whether these are equal rows, in the same order, however their text is spelled."""
+    if not (_are_kept(one) and _are_kept(other)):
+        return one == other
+    if [known[:2] for known in one] != [known[:2] for known in other]:
+        return False
+    texts = ((first[2], second[2]) for first, second in zip(one, other, strict=True))
+    return all(first == second or loads(first) == loads(second) for first, second in texts)
 
 
 def handed_out(rows: list[Any]) -> list[Any]:
-    """Rows as a leaf has them: what was kept of them, or they themselves."""
-    return [what for _, _, what in rows] if _are_kept(rows) else rows
+    """Rows as a leaf has them: their text if that was kept, or they themselves."""
+    return [text for _, _, text in rows] if _are_kept(rows) else rows
 
 
 def _are_kept(rows: Sequence[Any]) -> bool:

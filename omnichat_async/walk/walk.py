@@ -18,7 +18,7 @@ from omnichat_async.walk.stats import WalkStats
 from omnichat_async.windows import Window
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Iterator, Sequence
 
     from omnichat_async.calls import Page
     from omnichat_async.paging import ListQuery, Source
@@ -40,8 +40,8 @@ class CertifiedWalk:
     after the horizon are not read: it is the end of the range asked for, or `lag_s` seconds
     before the server's now if that is earlier. `row_budget` bounds the rows held besides the
     range that is next. `on_incomplete` says what happens to a range that cannot be certified:
-    "raise" Incomplete, or "record" it as a leaf with the certificate "none". `keep` makes of the
-    rows of a page, one for one, what is kept of them and handed out in their place.
+    "raise" Incomplete, or "record" it as a leaf with the certificate "none". With `as_text` the
+    rows are handed out as their JSON text.
     """
 
     def __init__(
@@ -56,7 +56,7 @@ class CertifiedWalk:
         row_budget: int = ROW_BUDGET,
         lag_s: float = LAG_S,
         on_incomplete: Literal["raise", "record"] = "raise",
-        keep: Callable[[list[Any]], list[Any]] | None = None,
+        as_text: bool = False,
     ) -> None:
         if on_incomplete not in {"raise", "record"}:
             given = repr(on_incomplete)
@@ -65,7 +65,8 @@ class CertifiedWalk:
             raise InvalidRequest("row_budget", "must be 1 or more rows", str(row_budget))
         if lag_s < 0:
             raise InvalidRequest("lag_s", "must be 0 or more seconds", str(lag_s))
-        self._query = attrs.evolve(query, model=None)
+        self._query = query.raw(as_text=as_text)
+        self._as_text = as_text
         self._source = source
         self._ranges = _checked_ranges(query.window, ranges)
         self._known = Known.at_first(query.kind, page_size)
@@ -73,7 +74,6 @@ class CertifiedWalk:
         self._row_budget = row_budget
         self._lag_ms = int(lag_s * 1000)
         self._record = on_incomplete == "record"
-        self._keep = keep
         self._early: tuple[Ask, Page[Any]] | None = None
         self._latest = horizon
         self._horizon: int | None = None
@@ -179,9 +179,9 @@ class CertifiedWalk:
             return early[1]
         read = await self._source.fetch(self._query.call(ask.window, ask.number, ask.size))
         page = read()
-        if self._keep is None:
+        if not self._as_text:
             return page
-        return attrs.evolve(page, items=rules.kept(page.items, self._query.kind, self._keep))
+        return attrs.evolve(page, items=rules.kept(page.items, self._query.kind))
 
 
 class Leaves:

@@ -12,6 +12,7 @@ then compared with the truth: a row that was there all the time must be in it, o
 from __future__ import annotations
 
 import argparse
+import json
 import random
 from collections import Counter
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias
@@ -221,7 +222,8 @@ def _judge(
     ):
         return  # a handful of rows may be in the same order twice by chance
     stayed = before - world.left
-    got = [row["id"] if isinstance(row, dict) else row for row in handed_out(outcome.rows)]
+    rows = handed_out(outcome.rows)
+    got = [(row if isinstance(row, dict) else json.loads(row))["id"] for row in rows]
     if not stayed <= set(got):
         verdict.lost += 1
         verdict.lost_by[outcome.certificate] += 1

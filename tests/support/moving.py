@@ -42,6 +42,11 @@ CONTACTS = RowKind(key=("id",), time="updatedAt", moves=True, block=500)
 MESSAGES = RowKind(key=("id",), time="updatedAt")
 
 
+def blocks_of(rows: int, kind: RowKind) -> RowKind:
+    """The same kind, read in blocks of so many rows."""
+    return RowKind(**{**vars(kind), "block": rows})
+
+
 def office_hours(rows: int, days: int, draw: random.Random) -> list[int]:
     """Times of rows: by day more than by night, and one in twenty stamped in bulk."""
     times: list[int] = []

@@ -22,8 +22,8 @@ __all__ = ["Batch", "Checking", "Receipt", "Sink", "about", "beside", "sync_fold
 
 @attrs.frozen(kw_only=True)
 class Batch:
-    """All rows of one range of one job, ordered by time: as the server sent them, or as the sink's
-    `pack` made them."""
+    """All rows of one range of one job, ordered by time: the server's own objects, or their
+    JSON text where the sink has `as_text`."""
 
     job: str
     stream: Stream
@@ -56,9 +56,8 @@ class Sink(Protocol):
     `delivers` that a batch cannot be taken back once ``write`` was called. A sink may have
     `replaces` too, which says that a batch takes the place of an earlier one of the same range:
     then ``resume`` goes back to the ranges of a finished export that could not be proved. And it
-    may have `pack`, which makes of some rows, one for one, what is kept of them until they are
-    written, and stands in batches in their place. It is called in the event loop, and only for
-    streams with a key.
+    may have `as_text`, which says that batches may hold the JSON text of rows, each one line of
+    UTF-8 in bytes: they do, then, for streams with a key.
     """
 
     path: Path

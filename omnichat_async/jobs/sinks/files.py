@@ -12,10 +12,11 @@ import gzip
 import hashlib
 import io
 import os
-from typing import TYPE_CHECKING, Any, Protocol, TypeAlias
+from typing import TYPE_CHECKING, Any, Protocol
 
+from omnichat_async.codec import lines_of
 from omnichat_async.errors import InvalidRequest
-from omnichat_async.jobs.columns import flat_columns, flatten, texts
+from omnichat_async.jobs.columns import flat_columns, flatten
 from omnichat_async.jobs.sinks.base import Receipt, Sink, about, beside, sync_folder
 from omnichat_async.jobs.sinks.layout import (
     keep_layout,
@@ -26,7 +27,7 @@ from omnichat_async.jobs.sinks.layout import (
 
 if TYPE_CHECKING:
     import sqlite3
-    from collections.abc import Callable, Iterable, Sequence
+    from collections.abc import Iterable, Sequence
     from pathlib import Path
 
     from omnichat_async.jobs.ledger import Done, Job
@@ -36,8 +37,6 @@ if TYPE_CHECKING:
 
 __all__ = ["CsvFormat", "FileSink", "JsonlFormat", "RowFormat"]
 
-Pack: TypeAlias = "Callable[[list[Any]], list[Any]]"
-
 FORMULA = ("=", "+", "-", "@", "\t", "\r")
 """What makes a spreadsheet take a cell for a formula."""
 
@@ -46,9 +45,8 @@ class RowFormat(Protocol):
     """How rows become bytes."""
 
     @property
-    def pack(self) -> Pack | None:
-        """What makes of some rows, one for one, what is kept of them until they are written; None
-        keeps them as they are."""
+    def as_text(self) -> bool:
+        """Whether rows may come as their JSON text, of one line."""
         ...
 
     def layout(self, stream: Stream) -> Layout:
@@ -69,9 +67,9 @@ class RowFormat(Protocol):
 
 
 class JsonlFormat:
-    """One JSON object a line, UTF-8, as the server sent it. Packed rows are their lines."""
+    """One JSON object a line, UTF-8, as the server sent it."""
 
-    pack = staticmethod(texts)
+    as_text = True
 
     def layout(self, stream: Stream) -> Layout:
         del stream
@@ -86,8 +84,8 @@ class JsonlFormat:
 
     def encode(self, stream: Stream, rows: Sequence[Any]) -> bytes:
         del stream
-        packed = rows if rows and type(rows[0]) is bytes else texts(rows)
-        return b"\n".join([*packed, b""])
+        lines = rows if rows and type(rows[0]) is bytes else lines_of(rows)
+        return b"\n".join([*lines, b""])
 
 
 class CsvFormat:
@@ -96,7 +94,7 @@ class CsvFormat:
     `safe` puts an apostrophe before text that a spreadsheet would run as a formula.
     """
 
-    pack = None  # its columns are not known before the file is open
+    as_text = False
 
     def __init__(self, *, safe: bool = False) -> None:
         self._safe = safe
@@ -137,7 +135,7 @@ class FileSink(Sink):
     def __init__(self, path: Path, row_format: RowFormat, *, gz: bool = False) -> None:
         self.path = path
         self.checkpoint = beside(path, ".checkpoint")
-        self.pack = row_format.pack
+        self.as_text = row_format.as_text
         self._format = row_format
         self._gz = gz
         self._file: io.FileIO | None = None

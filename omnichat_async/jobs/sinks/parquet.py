@@ -11,8 +11,9 @@ from datetime import UTC, datetime
 from itertools import accumulate
 from typing import TYPE_CHECKING, Any
 
+from omnichat_async.codec import compact
 from omnichat_async.errors import ConfigurationError, InvalidRequest
-from omnichat_async.jobs.columns import Column, columns_of, compact, value_at
+from omnichat_async.jobs.columns import Column, columns_of, value_at
 from omnichat_async.jobs.ledger import standing
 from omnichat_async.jobs.sinks.base import Receipt, Sink, about, beside, sync_folder
 from omnichat_async.jobs.sinks.layout import keep_layout, kept_note, refuse_other_kind

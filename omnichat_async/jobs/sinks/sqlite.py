@@ -5,7 +5,8 @@ from __future__ import annotations
 import hashlib
 from typing import TYPE_CHECKING, Any
 
-from omnichat_async.jobs.columns import columns_of, compact, value_at
+from omnichat_async.codec import compact
+from omnichat_async.jobs.columns import columns_of, value_at
 from omnichat_async.jobs.ledger import database_errors
 from omnichat_async.jobs.sinks.base import Receipt, Sink
 
