@@ -141,18 +141,21 @@ class OmnichatClient:
         if not all(callable(hook) for hook in observers):
             raise ConfigurationError("hooks must be functions that take an event")
         self._base_url = checked_base_url(base_url)
+        bare = checked_token(token)
         self._session = Session(
             connect=partial(
                 connect,
                 base_url=self._base_url,
                 conversions_url=checked_conversions_url(conversions_url, base_url),
-                user_agent=checked_user_agent(user_agent),
+                headers={
+                    "User-Agent": checked_user_agent(user_agent),
+                    "Authorization": f"Bearer {bare}",
+                },
                 session=session,
                 max_in_flight=max_in_flight,
             ),
             limiter=limiter or RateLimiter(),
-            token=checked_token(token),
-            headless_auth=headless_auth,
+            headless={"Authorization": f"{headless_auth} {bare}"},
             hooks=observers,
         )
         seconds = DEFAULT_TIMEOUT_S if timeout is None else timeout

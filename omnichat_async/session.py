@@ -15,7 +15,7 @@ from omnichat_async.errors import DecodeError
 from omnichat_async.retries import LONGEST_WAIT_S, Law, RetryPolicy, persist
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Sequence
+    from collections.abc import Awaitable, Callable, Mapping, Sequence
 
     from omnichat_async.calls import Call
     from omnichat_async.classify import Reply
@@ -53,7 +53,8 @@ class Options:
 class Session:
     """Executes calls for one client. Everything that shares it shares its rate limiter.
 
-    `connect` makes the transport, once, when it is first needed.
+    `connect` makes the transport, once, when it is first needed. `headless` are the headers of
+    the headless API, where they are others.
     """
 
     def __init__(
@@ -61,15 +62,13 @@ class Session:
         *,
         connect: Callable[[], Transport],
         limiter: RateLimiter,
-        token: str,
-        headless_auth: str = "Bearer",
+        headless: Mapping[str, str] | None = None,
         hooks: Sequence[Hook] = (),
     ) -> None:
         self._connect = connect
         self.limiter = limiter
         self.clock = ServerClock()
-        self._authorization = f"Bearer {token}"
-        self._headless_authorization = f"{headless_auth} {token}"
+        self._headless = headless
         self._observers = _observers(hooks)
 
     @cached_property
@@ -108,7 +107,7 @@ class Session:
             outcome = type(error).__name__
             raise
         finally:
-            self._finished(law, now() - start, outcome)
+            self._finished(law, start, outcome)
 
     async def _attempt(self, law: Law, lane: Lane, deadline: float) -> Reply:
         """The first three stages: wait for the limit, send once, classify the answer."""
@@ -122,7 +121,8 @@ class Session:
         try:
             async with asyncio.timeout_at(None if deadline == math.inf else deadline) as bound:
                 attempt.bound = bound
-                reply = await self.transport.send(call, attempt, self._authorization_for(call))
+                headers = self._headless if call.path.startswith(HEADLESS) else None
+                reply = await self.transport.send(call, attempt, headers)
         except TimeoutError:
             raise attempt.out_of_time() from None
         law.reply = reply
@@ -138,10 +138,6 @@ class Session:
         finally:
             del failure  # as above
 
-    def _authorization_for(self, call: Call[Any]) -> str:
-        headless = call.path.startswith(HEADLESS)
-        return self._headless_authorization if headless else self._authorization
-
     # ---- telling the outside -------------------------------------------------------------------
 
     def _announce(self, law: Law, failure: Failure) -> None:
@@ -152,9 +148,10 @@ class Session:
         if self._observers is not None:
             self._observers.failed(law, failure, wait)
 
-    def _finished(self, law: Law, seconds: float, outcome: str | None) -> None:
+    def _finished(self, law: Law, start: float, outcome: str | None) -> None:
         if self._observers is None and not log.isEnabledFor(logging.DEBUG):
             return
+        seconds = asyncio.get_running_loop().time() - start
         status = None if law.reply is None else law.reply.status
         log.debug(
             "%s: %s after %d attempts, %.3f s",

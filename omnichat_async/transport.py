@@ -23,7 +23,7 @@ from omnichat_async.errors import ConfigurationError, DecodeError, InvalidReques
 from omnichat_async.limits import InFlight, QueueTooLong
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
 
     from aiohttp.client import ClientTimeout
     from aiohttp.client_reqrep import ClientRequest
@@ -259,7 +259,7 @@ class Transport:
         *,
         base_url: str,
         conversions_url: str,
-        user_agent: str,
+        headers: Mapping[str, str],
         session: aiohttp.ClientSession | None,
         max_in_flight: int | None = None,
     ) -> None:
@@ -270,7 +270,7 @@ class Transport:
         self.base_url = base_url
         self.conversions_url = conversions_url
         self.latency = Latency()
-        self._headers = {"User-Agent": user_agent, "Accept": "application/json"}
+        self._headers = {"Accept": "application/json", **headers}
         self._given = session
         self._session = session
         self._loop: asyncio.AbstractEventLoop | None = None
@@ -299,17 +299,21 @@ class Transport:
         watch = self._silence.watch if self._given is None else None
         return Attempt(limiter, lane=lane, deadline=deadline, on_start=on_start, on_send=watch)
 
-    async def send(self, call: Call[Any], attempt: Attempt, authorization: str) -> Reply:
-        """Send `call` once. Raises Failure when no whole answer came back."""
+    async def send(
+        self, call: Call[Any], attempt: Attempt, headers: Mapping[str, str] | None = None
+    ) -> Reply:
+        """Send `call` once, with `headers` in place of those that every request has. Raises
+        Failure when no whole answer came back."""
         if self._loop is not asyncio.get_running_loop() and not self._closed:
             await self._move_to(self._running_loop())
         self._open()  # what cannot work is said before any waiting
-        headers = {**self._headers, "Authorization": authorization}
+        if self._given is not None:  # our own has them already
+            headers = {**self._headers, **(headers or {})}
         body = None
         if call.json is not None:
             body = _json_body(call.json)
             attempt.upload_s = len(body) / SLOWEST_UPLOAD
-            headers["Content-Type"] = "application/json"
+            headers = {**(headers or {}), "Content-Type": "application/json"}
         async with self._slot(attempt.lane):
             session = self._open()
             token = _current.set(attempt if self._given is None else None)
@@ -332,7 +336,7 @@ class Transport:
                 _current.reset(token)
                 self._silence.leave(attempt)
         if reply.whole and attempt.sent:
-            self.latency.add(asyncio.get_running_loop().time() - attempt.sent_at)
+            self.latency.add(attempt.heard_at - attempt.sent_at)
         return reply
 
     def _middlewares(
@@ -408,6 +412,7 @@ class Transport:
                 # The rate bounds what is in flight; a pool limit would let bulk block interactive.
                 connector=_Connector(limit=0),
                 cookie_jar=aiohttp.DummyCookieJar(),
+                headers=self._headers,
             ),
         )
         # For its errors, which say what broke: the connector lets nothing be sent again anyway.
@@ -422,7 +427,6 @@ class Transport:
         chunks: list[bytes] = []
         size = 0
         whole = True
-        headers = {name.lower(): value for name, value in response.headers.items()}
         self._reading.add(response)
         attempt.answer = response
         try:
@@ -447,7 +451,7 @@ class Transport:
         finally:
             self._reading.discard(response)
         response.release() if whole else response.close()
-        return Reply(response.status, headers, b"".join(chunks), whole)
+        return Reply(response.status, response.headers, b"".join(chunks), whole)
 
 
 def _warm_up_malloc() -> None:
