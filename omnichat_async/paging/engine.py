@@ -211,10 +211,10 @@ class Engine(Generic[T]):
         self._ranges: deque[_Range[T]] = deque([first])
         self._closed = False
         self._holding = False
+        self.position = self._place()
         self._ask(first)
 
-    @property
-    def position(self) -> Position:
+    def _place(self) -> Position:
         """The place of the page that is next."""
         if not self._ranges:
             return Position(None, done=True, size=self._plan.size)
@@ -224,7 +224,8 @@ class Engine(Generic[T]):
         return Position(head.window, number, rows_before=head.rows, size=size)
 
     async def next(self) -> tuple[Page[T], Position]:
-        """The next page with rows and its place; `position` is then behind it.
+        """The next page with rows and its place; ``position``, that of the next one, is then
+        behind it.
         StopAsyncIteration at the end."""
         while self._ranges:
             head = self._ranges[0]
@@ -234,14 +235,15 @@ class Engine(Generic[T]):
             if head.rows and not self._plan.proved:
                 await self._prove(head)
             page = await self._in_turn(head)
-            if await self._is_repeat(head, page):
-                page = attrs.evolve(page, items=[], rejected={})
-            if not row_count(page):
+            rows = row_count(page)
+            if rows and page.number > 1 and await self._is_repeat(head, page):
+                page, rows = attrs.evolve(page, items=[], rejected={}), 0
+            if not rows:
                 await self._check_end(head, page)
             place = self.position
             head.pages.popleft()
-            self._settle(head, page)
-            if row_count(page):
+            self._settle(head, page, rows)
+            if rows:
                 return page, place
         raise StopAsyncIteration
 
@@ -262,9 +264,8 @@ class Engine(Generic[T]):
         """Cancel from a finalizer."""
         call_from_finalizer(self._loop, self.cancel)
 
-    def _settle(self, head: _Range[T], page: Page[T]) -> None:
-        """Take the head's next page into account."""
-        rows = row_count(page)
+    def _settle(self, head: _Range[T], page: Page[T], rows: int) -> None:
+        """Take the head's next page, with so many rows, into account."""
         if page.total is not None:
             head.total = page.total
         last = is_last(rows, head.rows, head.total, head.size, self._longest)
@@ -283,6 +284,7 @@ class Engine(Generic[T]):
                     worker.cancel()
             if not self._ranges:
                 self._open_next()
+        self.position = self._place()
         self._top_up()
 
     async def _in_turn(self, head: _Range[T]) -> Page[T]:
@@ -322,8 +324,6 @@ class Engine(Generic[T]):
 
     async def _is_repeat(self, head: _Range[T], page: Page[T]) -> bool:
         """Whether the server, asked for a page past the end, sent its last page again."""
-        if page.number == 1 or not row_count(page):
-            return False
         previous = head.previous
         if previous is None:  # a walk that was resumed here
             if page.total is not None and head.rows < page.total:
@@ -381,6 +381,7 @@ class Engine(Generic[T]):
         assert worker is not None
         while asked is not None:
             self._workers[worker] = asked
+            uncounted = asked.target.total is None
             try:
                 asked.came(await self._fetch(asked.target, asked.number))
             except Exception as error:  # noqa: BLE001 - it is raised in its turn
@@ -388,7 +389,7 @@ class Engine(Generic[T]):
             if worker.cancelling():  # whatever became of that in between
                 return
             asked = self._next_ahead(free=1)
-            if asked is not None:
+            if asked is not None and uncounted:
                 self._top_up()  # it may have shown that there is more to ask for
 
     async def _fetch(self, target: _Range[T], number: int) -> Unread[T]:
