@@ -87,7 +87,7 @@ class Answer(Generic[T]):
         return hash((self.kind, self.model, self.or_nothing, self.lines))
 
 
-@attrs.frozen(eq=False)
+@attrs.frozen(eq=False, slots=False)  # an instance with slots takes twice as long to make
 class Page(Generic[T]):
     """One page of a listing.
 
@@ -133,7 +133,7 @@ NOTHING: Answer[None] = Answer("nothing")
 RAW: Answer[Any] = Answer("raw")
 
 
-@attrs.frozen(kw_only=True, repr=False)
+@attrs.frozen(kw_only=True, repr=False, slots=False)
 class Call(Generic[T]):
     """One request to the API, before anything of it is sent.
 
@@ -171,11 +171,11 @@ class Call(Generic[T]):
         path = self.path
         for name, value in self.path_params.items():
             path = path.replace("{" + name + "}", encode_segment(name, value))
-        query = [
-            f"{_encode_name(name)}={_in_query(name, value)}"
-            for name, value in self.params.items()
-            if value is not None
-        ]
+        given = self.params.items()
+        try:
+            query = [_pair(name, value) for name, value in given if value is not None]
+        except TypeError:  # what has no hash has no form in a query either
+            query = [_in_query(name, value) for name, value in given if value is not None]
         return path, "&".join(query)
 
 
@@ -189,9 +189,13 @@ def encode_segment(name: str, value: str) -> str:
     return _encode(name, value)
 
 
+@lru_cache(maxsize=256, typed=True)  # the pages of a listing have all but one in common
+def _pair(name: str, value: str | int | None) -> str:
+    """One parameter as it stands in a query."""
+    return f"{_encode(name, name)}={_in_query(name, value)}"
+
+
 def _in_query(name: str, value: object) -> str:
-    if type(value) is int:  # a page's query is made for every page
-        return repr(value)
     if isinstance(value, str):
         return _encode(name, str.__str__(value))  # str() of an enum's member may be its name
     if isinstance(value, bool):
@@ -199,11 +203,6 @@ def _in_query(name: str, value: object) -> str:
     if isinstance(value, int) or (isinstance(value, float) and math.isfinite(value)):
         return _encode(name, repr(value + 0))
     raise InvalidRequest(name, "must be text, a number, true or false", type(value).__name__)
-
-
-@lru_cache(maxsize=256)  # more than the API has parameters
-def _encode_name(name: str) -> str:
-    return _encode(name, name)
 
 
 def _encode(name: str, value: str) -> str:

@@ -254,9 +254,9 @@ class RateLimiter:
         if not self._dispatching() and not len(self._lanes):
             now = loop.time()
             cost = self._cost(now)
-            if cost <= 1 and now >= self._adaptive.paused_until and await self._took(cost):
+            if cost <= 1 and now >= self._adaptive.paused_until and await self._took(cost, now):
                 self._granted += 1
-                return Permit(self._now())
+                return Permit(loop.time())
         if instead_of is None:
             self._refuse_hopeless(lane, deadline)
         if self._bucket is None:  # here, since an error of the dispatcher would reach nobody
@@ -327,11 +327,11 @@ class RateLimiter:
         self._uncounted_at = -math.inf
         return loop
 
-    async def _took(self, cost: float) -> bool:
-        """Take this many tokens, up to 1, if they are there now."""
+    async def _took(self, cost: float, now: float) -> bool:
+        """Take this many tokens, up to 1, if they are there `now`."""
         if self._bucket is None:
-            if self._missing() <= 0:
-                self._uncounted_at = self._now()
+            if self._missing(now) <= 0:
+                self._uncounted_at = now
                 return True
             self._bucket = await self._counting()
         if not self._bucket.has_capacity(cost):
@@ -339,16 +339,16 @@ class RateLimiter:
         await self._bucket.acquire(cost)  # which does not wait now
         return True
 
-    def _missing(self) -> float:
+    def _missing(self, now: float) -> float:
         """How much of the latest uncounted token the bucket still lacks; not above 0 when full."""
-        return 1 - (self._now() - self._uncounted_at) * self._finite_rate
+        return 1 - (now - self._uncounted_at) * self._finite_rate
 
     async def _counting(self) -> AsyncLimiter:
         """The bucket as it is now."""
         from aiolimiter import AsyncLimiter  # noqa: PLC0415
 
         bucket = AsyncLimiter(self.capacity, self.capacity / self._finite_rate)
-        if (missing := self._missing()) > 0:
+        if (missing := self._missing(self._now())) > 0:
             await bucket.acquire(missing)
         return bucket
 
