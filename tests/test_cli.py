@@ -329,6 +329,21 @@ def test_nothing_to_go_on_with_is_not_offered(
     assert code == 0
 
 
+@pytest.mark.parametrize("suffix", ["jsonl", "sqlite"])
+def test_resume_does_not_begin_another_range(
+    capsys: Capture, sandbox: Sandbox, tmp_path: Path, suffix: str
+) -> None:
+    """Where nothing came of the first run, nobody knows what range it was of."""
+    out = tmp_path / f"rows.{suffix}"
+    break_at(sandbox, 1)
+    assert in_process(capsys, *arguments(sandbox, "messages", out, *RANGE))[0] == 1
+    code, stdout, stderr = in_process(capsys, *arguments(sandbox, "messages", out, "--resume"))
+    assert (code, stdout) == (2, "")
+    assert stderr.startswith("omnichat: --resume: needs an export of this query to go on with")
+    assert in_process(capsys, *arguments(sandbox, "messages", out, "--resume", *RANGE))[0] == 0
+    assert same(read_rows(out), truth(sandbox, "messages"))
+
+
 @pytest.mark.parametrize("times", [[], ["--after", "30d", "--before", "now"], RANGE, RANGE[2:]])
 def test_resume_keeps_the_range(
     capsys: Capture, sandbox: Sandbox, tmp_path: Path, times: list[str]

@@ -16,7 +16,7 @@ from omnichat_async.cli.exits import INTERRUPTED, UNDECIDED
 from omnichat_async.cli.running import run_until_interrupted
 from omnichat_async.cli.settings import DEFAULT_RATE, known_platform
 from omnichat_async.cli.times import is_absolute, parse_time
-from omnichat_async.errors import OmnichatError
+from omnichat_async.errors import InvalidRequest, OmnichatError
 from omnichat_async.jobs import STREAMS, Export
 from omnichat_async.jobs.export import query_params
 from omnichat_async.jobs.planning import plan_export
@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from omnichat_async.client import OmnichatClient
     from omnichat_async.jobs import ExportReport
     from omnichat_async.jobs.planning import ExportPlan
+    from omnichat_async.jobs.sinks.base import Sink
     from omnichat_async.windows import Window
 
 __all__ = ["app", "plan_app"]
@@ -121,6 +122,13 @@ class Request:
         if not self.force:
             stream, since_last = STREAMS[self.stream], self.since_last
             job = peek(sink, stream, params, fits, since_last=since_last)
+        if self.resume and job is None and "after" not in fixed and self._is_free(sink):
+            raise InvalidRequest(
+                "resume",
+                "needs an export of this query to go on with (leave --resume out to begin one, or "
+                "give --after the time it starts at)",
+                "a place without one",
+            )
         times: dict[str, datetime | None] = {}
         for name, text in (("after", self.after), ("before", self.before)):
             later = name == "before" and self.since_last and job is not None and job.finished
@@ -139,6 +147,10 @@ class Request:
             since_last=self.since_last,
             on_incomplete="record" if self.record_incomplete else "raise",
         )
+
+    def _is_free(self, sink: Sink) -> bool:
+        """Whether an export could begin here, of which some other range may have been meant."""
+        return sink.shared or not self.out.exists()
 
     def resume_command(
         self, settings: Settings, window: Window | None, *, again: bool = False
