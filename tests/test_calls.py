@@ -7,6 +7,7 @@ import pickle
 from typing import Any
 from urllib.parse import parse_qsl, unquote
 
+import attrs
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -184,6 +185,12 @@ def test_a_page_is_equal_to_itself_alone() -> None:
     assert page != Page(["a"])
 
 
+def test_calls_and_pages_cannot_be_changed() -> None:
+    for value, field in ((Page(["a"]), "number"), (make_call(), "path")):
+        with pytest.raises(attrs.exceptions.FrozenInstanceError):
+            setattr(value, field, 2)
+
+
 def test_a_page_does_not_share_its_rejects() -> None:
     error = DecodeError("content[0]", "an object", "null")
     first: Page[str] = Page([], rejected={0: error})
@@ -197,6 +204,11 @@ def test_a_page_does_not_share_its_rejects() -> None:
 )
 def test_a_parameter_goes_out_as_json_would_write_it(value: Any, text: str) -> None:
     assert wire(make_call(params={"p": value})).endswith(f"?p={text}")
+
+
+def test_values_that_are_equal_go_out_as_what_they_are() -> None:
+    for value, text in [(1, "1"), (True, "true"), (1.0, "1.0"), (False, "false"), (0, "0")] * 2:
+        assert wire(make_call(params={"p": value})).endswith(f"?p={text}")  # type: ignore[dict-item]
 
 
 def test_a_parameter_that_has_no_text_is_refused() -> None:

@@ -8,6 +8,7 @@ import math
 from email.utils import formatdate
 from typing import TYPE_CHECKING, Any
 
+import aiohttp
 import attrs
 import pytest
 
@@ -574,17 +575,37 @@ def test_a_page_and_a_model() -> None:
     run(main())
 
 
-def test_the_headless_api_has_a_scheme_of_its_own() -> None:
+@pytest.mark.parametrize("given", [False, True])
+def test_the_headless_api_has_a_scheme_of_its_own(given: bool) -> None:
     async def main() -> None:
         headless = attrs.evolve(ONCE, path="/whatsapp/headless-api/messages")
-        async with HostileServer([OK]) as server:
-            async with quick_client(server.url, headless_auth="Basic") as client:
+        async with contextlib.AsyncExitStack() as stack:
+            session = await stack.enter_async_context(aiohttp.ClientSession()) if given else None
+            server = await stack.enter_async_context(HostileServer([OK]))
+            basic = quick_client(server.url, headless_auth="Basic", session=session)
+            async with basic as client:
                 await execute(client, headless)
                 await execute(client, READ)
-            async with quick_client(server.url) as client:
+            async with quick_client(server.url, session=session) as client:
                 await execute(client, headless)
         schemes = [request.headers["authorization"] for request in server.requests]
         assert schemes == [f"Basic {TOKEN}", f"Bearer {TOKEN}", f"Bearer {TOKEN}"]
+
+    run(main())
+
+
+def test_the_headers_of_an_answer_are_found_however_they_are_spelled() -> None:
+    async def main() -> None:
+        sent = {"X-Omnichat-Arkham-Trace-Id": "t1", "RETRY-AFTER": "2.5", "X-Two": "b"}
+        async with served([reply(503, {"errorCode": "X"}, sent)]) as (_, client):
+            error = await failure_of(client, ONCE)
+        assert isinstance(error, OutcomeUnknown)
+        answer = error.__cause__
+        assert isinstance(answer, ServerError)
+        assert (answer.trace_id, answer.retry_after) == ("t1", 2.5)
+        assert type(answer.headers) is dict
+        assert {name.lower() for name in sent} < answer.headers.keys()
+        assert all(name == name.lower() for name in answer.headers)
 
     run(main())
 
