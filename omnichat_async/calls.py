@@ -80,14 +80,20 @@ class Answer(Generic[T]):
         self.or_nothing = or_nothing
         self.lines = lines
 
+    def __repr__(self) -> str:
+        return f"Answer{self._fields()}"
+
     def __eq__(self, other: object) -> bool:
-        return isinstance(other, Answer) and vars(self) == vars(other)
+        return isinstance(other, Answer) and self._fields() == other._fields()
 
     def __hash__(self) -> int:
-        return hash((self.kind, self.model, self.or_nothing, self.lines))
+        return hash(self._fields())
+
+    def _fields(self) -> tuple[object, ...]:
+        return (self.kind, self.model, self.or_nothing, self.lines)
 
 
-@attrs.frozen(eq=False, slots=False)  # an instance with slots takes twice as long to make
+@attrs.frozen(eq=False, slots=False)  # one with slots takes longer to make
 class Page(Generic[T]):
     """One page of a listing.
 
@@ -171,11 +177,11 @@ class Call(Generic[T]):
         path = self.path
         for name, value in self.path_params.items():
             path = path.replace("{" + name + "}", encode_segment(name, value))
-        given = self.params.items()
-        try:
-            query = [_pair(name, value) for name, value in given if value is not None]
-        except TypeError:  # what has no hash has no form in a query either
-            query = [_in_query(name, value) for name, value in given if value is not None]
+        query = [
+            f"{_encode_name(name)}={_in_query(name, value)}"
+            for name, value in self.params.items()
+            if value is not None
+        ]
         return path, "&".join(query)
 
 
@@ -189,13 +195,9 @@ def encode_segment(name: str, value: str) -> str:
     return _encode(name, value)
 
 
-@lru_cache(maxsize=256, typed=True)  # the pages of a listing have all but one in common
-def _pair(name: str, value: str | int | None) -> str:
-    """One parameter as it stands in a query."""
-    return f"{_encode(name, name)}={_in_query(name, value)}"
-
-
 def _in_query(name: str, value: object) -> str:
+    if type(value) is int:  # a page's query is made for every page
+        return repr(value)
     if isinstance(value, str):
         return _encode(name, str.__str__(value))  # str() of an enum's member may be its name
     if isinstance(value, bool):
@@ -203,6 +205,11 @@ def _in_query(name: str, value: object) -> str:
     if isinstance(value, int) or (isinstance(value, float) and math.isfinite(value)):
         return _encode(name, repr(value + 0))
     raise InvalidRequest(name, "must be text, a number, true or false", type(value).__name__)
+
+
+@lru_cache(maxsize=256)  # more than the API has parameters
+def _encode_name(name: str) -> str:
+    return _encode(name, name)
 
 
 def _encode(name: str, value: str) -> str:

@@ -111,7 +111,7 @@ class Phase(enum.Enum):
 class Reply:
     """An HTTP answer, fully read.
 
-    `headers` finds lower-case names; `whole` is False if the connection broke before the end of
+    `headers` has lower-case names; `whole` is False if the connection broke before the end of
     the body. `parsed` is the body as JSON where `is_json`, otherwise None. It is parsed when it
     is first looked at, because parsed pages that wait to be used take several times the memory.
     """
@@ -268,7 +268,7 @@ def to_error(call: Call[Any], failure: Failure, attempts: int) -> OmnichatError:
             message=message,
             trace_id=trace_id(reply.headers),
             body=reply.body,
-            headers={name.lower(): value for name, value in reply.headers.items()},
+            headers=reply.headers,
             call=call,
             attempts=attempts,
             retry_after=failure.retry_after,
@@ -293,7 +293,7 @@ def trace_id(headers: Mapping[str, str]) -> str | None:
             value
             for name, value in headers.items()
             # It is shown in the error's text, so it must look like an id.
-            if re.fullmatch(_TRACE_ID, name, re.IGNORECASE) and re.fullmatch(_ID, value)
+            if re.fullmatch(_TRACE_ID, name) and re.fullmatch(_ID, value)
         ),
         None,
     )

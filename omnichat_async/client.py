@@ -8,7 +8,6 @@ import ipaddress
 import os
 import re
 import sys
-from functools import partial
 from typing import TYPE_CHECKING, Any, NoReturn, Self
 from urllib.parse import urlsplit
 
@@ -142,18 +141,18 @@ class OmnichatClient:
             raise ConfigurationError("hooks must be functions that take an event")
         self._base_url = checked_base_url(base_url)
         bare = checked_token(token)
+        settings: dict[str, Any] = {
+            "base_url": self._base_url,
+            "conversions_url": checked_conversions_url(conversions_url, base_url),
+            "headers": {
+                "User-Agent": checked_user_agent(user_agent),
+                "Authorization": f"Bearer {bare}",
+            },
+            "session": session,
+            "max_in_flight": max_in_flight,
+        }
         self._session = Session(
-            connect=partial(
-                connect,
-                base_url=self._base_url,
-                conversions_url=checked_conversions_url(conversions_url, base_url),
-                headers={
-                    "User-Agent": checked_user_agent(user_agent),
-                    "Authorization": f"Bearer {bare}",
-                },
-                session=session,
-                max_in_flight=max_in_flight,
-            ),
+            connect=lambda: connect(**settings),  # a partial would show the token when printed
             limiter=limiter or RateLimiter(),
             headless={"Authorization": f"{headless_auth} {bare}"},
             hooks=observers,

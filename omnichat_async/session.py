@@ -53,8 +53,8 @@ class Options:
 class Session:
     """Executes calls for one client. Everything that shares it shares its rate limiter.
 
-    `connect` makes the transport, once, when it is first needed. `headless` are the headers of
-    the headless API, where they are others.
+    `connect` makes the transport, once, when it is first needed. `headless` are the headers
+    that go to the headless API in place of what all requests have.
     """
 
     def __init__(

@@ -427,6 +427,7 @@ class Transport:
         chunks: list[bytes] = []
         size = 0
         whole = True
+        headers = {name.lower(): value for name, value in response.headers.items()}
         self._reading.add(response)
         attempt.answer = response
         try:
@@ -451,7 +452,7 @@ class Transport:
         finally:
             self._reading.discard(response)
         response.release() if whole else response.close()
-        return Reply(response.status, response.headers, b"".join(chunks), whole)
+        return Reply(response.status, headers, b"".join(chunks), whole)
 
 
 def _warm_up_malloc() -> None:

@@ -185,6 +185,12 @@ def test_a_page_is_equal_to_itself_alone() -> None:
     assert page != Page(["a"])
 
 
+def test_an_answer_is_what_it_says() -> None:
+    assert Answer[int]("page", Message) == Answer("page", Message) != Answer("page", Contact)
+    assert hash(Answer[int]("page", Message)) == hash(Answer("page", Message))
+    assert repr(NOTHING) == "Answer('nothing', None, False, None)"
+
+
 def test_calls_and_pages_cannot_be_changed() -> None:
     for value, field in ((Page(["a"]), "number"), (make_call(), "path")):
         with pytest.raises(attrs.exceptions.FrozenInstanceError):

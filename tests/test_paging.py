@@ -620,6 +620,26 @@ def test_a_window_that_proves_large_is_read_ahead_at_once_however_slow_the_head_
     run_virtual(main())
 
 
+def test_more_is_asked_for_as_soon_as_more_may_be_however_slow_the_head_is() -> None:
+    delays = itertools.chain([0.1, 5.0], itertools.repeat(0.1))
+    api = Api(times=weekly(20_000), latency=delays.__next__)
+
+    async def main() -> None:
+        source: Source[Row] = Source(
+            fetch=unread(api.fetch),
+            fetch_now=api.fetch_now,
+            concurrency=lambda: 2 if len(api.asked) < 4 else 16,
+        )
+        query: ListQuery[Row] = ListQuery(path="/rows", model=None, window=whole(1))
+        pages = Listing(query, source).pages()
+        await anext(pages)
+        await asyncio.sleep(1.0)
+        assert api.worst_in_flight == 16
+        await pages.aclose()
+
+    run_virtual(main())
+
+
 class Stubborn(Api):
     """Makes an error of a cancel. The first window proves shorter than it was said to be."""
 

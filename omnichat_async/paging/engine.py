@@ -196,7 +196,8 @@ class Engine(Generic[T]):
 
     At most `concurrency` requests are under way, and as many answers wait at most, so memory
     does not depend on how much there is to read. An opened window goes before a new one, and
-    the page that everybody waits for goes before all others. After an error it is of no use.
+    the page that everybody waits for goes before all others. `position` is the place of the
+    page that is next. After an error it is of no use.
     """
 
     def __init__(self, plan: Plan[T], start: Position) -> None:
@@ -215,7 +216,6 @@ class Engine(Generic[T]):
         self._ask(first)
 
     def _place(self) -> Position:
-        """The place of the page that is next."""
         if not self._ranges:
             return Position(None, done=True, size=self._plan.size)
         head = self._ranges[0]
@@ -224,8 +224,7 @@ class Engine(Generic[T]):
         return Position(head.window, number, rows_before=head.rows, size=size)
 
     async def next(self) -> tuple[Page[T], Position]:
-        """The next page with rows and its place; ``position``, that of the next one, is then
-        behind it.
+        """The next page with rows and its place; `position` is then behind it. Raises
         StopAsyncIteration at the end."""
         while self._ranges:
             head = self._ranges[0]
@@ -381,7 +380,6 @@ class Engine(Generic[T]):
         assert worker is not None
         while asked is not None:
             self._workers[worker] = asked
-            uncounted = asked.target.total is None
             try:
                 asked.came(await self._fetch(asked.target, asked.number))
             except Exception as error:  # noqa: BLE001 - it is raised in its turn
@@ -389,8 +387,8 @@ class Engine(Generic[T]):
             if worker.cancelling():  # whatever became of that in between
                 return
             asked = self._next_ahead(free=1)
-            if asked is not None and uncounted:
-                self._top_up()  # it may have shown that there is more to ask for
+            if asked is not None and len(self._workers) < self._plan.source.concurrency():
+                self._top_up()  # there may be more to ask for now, or more may be in flight
 
     async def _fetch(self, target: _Range[T], number: int) -> Unread[T]:
         plan, window = self._plan, target.window
