@@ -27,7 +27,7 @@ def main() -> None:
             Case(FIRST, "clients", ("sdk_first_page", server.root)),
             Case(BY_HAND, "clients", ("aiohttp_first_page", server.root)),
         ]
-        found = run_rounds(cases, 2 if given.smoke else 9, given.peers)
+        found = run_rounds(cases, 2 if given.smoke else 25, given.peers)
     report.table(found, BY_HAND, "cpu_ms", "ms")
     print()
     if OPENAI in found.figures:

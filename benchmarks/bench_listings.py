@@ -2,9 +2,9 @@
 
     python -m benchmarks.bench_listings [--smoke] [--json FILE] [--peers PYTHON]
 
-The server has its pages ready and runs in a process of its own. Every case runs in a fresh
-process, in turn, and reads until it is warm before it is measured. The SDK runs with a rate
-limit that is never reached; "20 at once" is the number of pages in flight.
+The server has its pages ready and runs in a process of its own. Every case has a process of its
+own too, which waits for its turns, and reads until it is warm before it is measured in each. The
+SDK runs with a rate limit that is never reached; "20 at once" is the number of pages in flight.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ ROWS, _, PAGES, RAW = OURS
 def main() -> None:
     """Measure and print."""
     given = arguments("bench_listings").parse_args()
-    rounds, pages = (2, 40) if given.smoke else (7, 300)
+    rounds, turns, pages = (1, 2, 40) if given.smoke else (3, 21, 200)
     report = Report("listings", "Listings: CPU of the client, microseconds per row")
     with serving() as server:
 
@@ -50,7 +50,7 @@ def main() -> None:
 
         cases = [case(name, function, 1) for name, function in (BY_HAND | OURS).items()]
         cases += [case(name, *peer, peers=True) for name, peer in PEERS.items()]
-        found = run_rounds(cases, rounds, given.peers)
+        found = run_rounds(cases, rounds, given.peers, turns)
     report.table(found, FLOOR)
     print()
     report.bar("typed rows over the floor", found.ratios(ROWS, FLOOR), most=1.8)

@@ -22,8 +22,8 @@ python3 -m benchmarks.publish results.json        # makes this page
 
 A server with ready-made pages runs in a process of its own. Every case runs in a fresh process,
 in turn with the others, and is measured after a warm-up; CPU is user and system time of the
-client alone. Machines change their speed from minute to minute, so a ratio is taken within a
-round, and the median over the rounds is what counts. What the SDK is compared with is installed
+client alone. Machines change their speed from second to second, so a ratio is taken within a
+turn, and the median over all turns is what counts. What the SDK is compared with is installed
 in an environment of its own, and used as its documentation says. Rows are chat messages of 14
 fields and about 600 bytes, 100 a page.
 

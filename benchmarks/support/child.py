@@ -23,9 +23,12 @@ WARM_UP = 30
 
 
 def answer(cases: dict[str, Callable[..., dict[str, float]]]) -> None:
-    """Run the case that the command line names and print its figures."""
+    """Run the case that the command line names, once for each line that comes in, and print its
+    figures."""
     name, *arguments = sys.argv[1:]
-    print(json.dumps(cases[name](*arguments)))
+    print("ready", flush=True)
+    for _ in sys.stdin:
+        print(json.dumps(cases[name](*arguments)), flush=True)
 
 
 def reading(read: Read) -> Callable[..., dict[str, float]]:

@@ -1,20 +1,26 @@
-"""Runs side by side: fresh processes, taken in turn, medians of the ratios of each round.
+"""Runs side by side: fresh processes, taken in turn, medians of the ratios of each turn.
 
-The speed of a machine changes from minute to minute, so figures of different rounds are never
-compared: a ratio is taken within a round, and the median over the rounds is what counts.
+The speed of a machine changes from second to second, so figures of different turns are never
+compared: a ratio is taken within a turn, and the median over all turns is what counts.
 """
 
 from __future__ import annotations
 
 import compileall
+import contextlib
 import json
 import math
+import random
 import statistics
 import subprocess
 import sys
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import attrs
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
 
 __all__ = ["Case", "Figures", "Rounds", "compile_package", "run_rounds", "spread"]
 
@@ -47,36 +53,57 @@ def spread(values: list[float]) -> tuple[float, float, float]:
 
 @attrs.frozen
 class Rounds:
-    """What was measured: for each case its figures, one for each round."""
+    """What was measured: for each case its figures, one for each turn."""
 
     figures: dict[str, list[Figures]]
 
     def values(self, name: str, figure: str) -> list[float]:
-        """One figure of a case over all rounds."""
+        """One figure of a case over all turns."""
         return [each[figure] for each in self.figures[name]]
 
     def ratios(self, name: str, over: str, figure: str = "cpu_us") -> list[float]:
-        """A case's figure over another case's, round by round."""
+        """A case's figure over another case's, turn by turn."""
         pairs = zip(self.values(name, figure), self.values(over, figure), strict=True)
         return [ours / theirs if theirs else math.nan for ours, theirs in pairs]
 
 
-def run_rounds(cases: list[Case], rounds: int, peers: str | None) -> Rounds:
-    """Measure all cases `rounds` times in turn. Without an interpreter that has the peers
-    installed, theirs are left out."""
+def run_rounds(cases: list[Case], rounds: int, peers: str | None, turns: int = 1) -> Rounds:
+    """Measure all cases by turns, `turns` times in each of `rounds` sets of fresh processes.
+    Without an interpreter that has the peers installed, theirs are left out."""
     cases = [case for case in cases if peers is not None or not case.of_peers]
     found: dict[str, list[Figures]] = {case.name: [] for case in cases}
     for number in range(rounds):
-        for case in cases if number % 2 == 0 else cases[::-1]:
-            found[case.name].append(_run(case, peers))
+        with contextlib.ExitStack() as stack:
+            asks = {case.name: stack.enter_context(_process(case, peers)) for case in cases}
+            for turn in range(number * turns, (number + 1) * turns):
+                # Shuffled, since what went before leaves its mark on the caches.
+                for case in random.Random(turn).sample(cases, len(cases)):
+                    found[case.name].append(asks[case.name]())
     return Rounds(found)
 
 
-def _run(case: Case, peers: str | None) -> Figures:
+@contextlib.contextmanager
+def _process(case: Case, peers: str | None) -> Iterator[Callable[[], Figures]]:
+    """A process that measures one case each time it is asked to, and waits in between."""
     python = peers if case.of_peers and peers is not None else sys.executable
     command = [python, "-m", f"benchmarks.{case.module}", *case.arguments]
-    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
-    if done.returncode:
-        raise SystemExit(f"{case.name} failed:\n{done.stderr}")
-    figures: Figures = json.loads(done.stdout.splitlines()[-1])
-    return figures
+    pipe = subprocess.PIPE
+    with subprocess.Popen(command, cwd=ROOT, stdin=pipe, stdout=pipe, text=True) as process:
+        assert process.stdin is not None
+        assert process.stdout is not None
+        wanted, answers = process.stdin, process.stdout
+
+        def answer() -> str:
+            line = answers.readline()
+            if not line:
+                raise SystemExit(f"{case.name} failed")
+            return line
+
+        def ask() -> Figures:
+            print(file=wanted, flush=True)
+            figures: Figures = json.loads(answer())
+            return figures
+
+        answer()  # it is ready: starting it must not take time from another one
+        yield ask
+        wanted.close()
