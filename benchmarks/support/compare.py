@@ -106,4 +106,3 @@ def _process(case: Case, peers: str | None) -> Iterator[Callable[[], Figures]]:
 
         answer()  # it is ready: starting it must not take time from another one
         yield ask
-        wanted.close()
