@@ -28,8 +28,6 @@ def total_of(parsed: Any) -> int | None:
     else; None when it gives none."""
     if not isinstance(parsed, dict):
         return None
-    if type(usual := parsed.get(TOTAL_KEYS[0])) is int and usual >= 0:
-        return usual
     others = (key for key in parsed if re.fullmatch(_LIKE_A_TOTAL, key, re.IGNORECASE))
     for key in chain(TOTAL_KEYS, others):  # the others are looked for only where these say nothing
         total = parsed.get(key)

@@ -387,7 +387,7 @@ class Engine(Generic[T]):
             if worker.cancelling():  # whatever became of that in between
                 return
             asked = self._next_ahead(free=1)
-            if asked is not None and len(self._workers) < self._plan.source.concurrency():
+            if asked is not None:
                 self._top_up()  # there may be more to ask for now, or more may be in flight
 
     async def _fetch(self, target: _Range[T], number: int) -> Unread[T]:
