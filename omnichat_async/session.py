@@ -62,7 +62,7 @@ class Session:
         *,
         connect: Callable[[], Transport],
         limiter: RateLimiter,
-        headless: Mapping[str, str] | None = None,
+        headless: Mapping[str, str],
         hooks: Sequence[Hook] = (),
     ) -> None:
         self._connect = connect
@@ -121,7 +121,7 @@ class Session:
         try:
             async with asyncio.timeout_at(None if deadline == math.inf else deadline) as bound:
                 attempt.bound = bound
-                headers = self._headless if call.path.startswith(HEADLESS) else None
+                headers = self._headless if call.path.startswith(HEADLESS) else {}
                 reply = await self.transport.send(call, attempt, headers)
         except TimeoutError:
             raise attempt.out_of_time() from None

@@ -299,21 +299,19 @@ class Transport:
         watch = self._silence.watch if self._given is None else None
         return Attempt(limiter, lane=lane, deadline=deadline, on_start=on_start, on_send=watch)
 
-    async def send(
-        self, call: Call[Any], attempt: Attempt, headers: Mapping[str, str] | None = None
-    ) -> Reply:
+    async def send(self, call: Call[Any], attempt: Attempt, headers: Mapping[str, str]) -> Reply:
         """Send `call` once, with `headers` in place of those that every request has. Raises
         Failure when no whole answer came back."""
         if self._loop is not asyncio.get_running_loop() and not self._closed:
             await self._move_to(self._running_loop())
         self._open()  # what cannot work is said before any waiting
-        if self._given is not None:  # our own has them already
-            headers = {**self._headers, **(headers or {})}
+        everywhere = {} if self._given is None else self._headers  # our own has them already
+        headers = {**everywhere, **headers}
         body = None
         if call.json is not None:
             body = _json_body(call.json)
             attempt.upload_s = len(body) / SLOWEST_UPLOAD
-            headers = {**(headers or {}), "Content-Type": "application/json"}
+            headers["Content-Type"] = "application/json"
         async with self._slot(attempt.lane):
             session = self._open()
             token = _current.set(attempt if self._given is None else None)
