@@ -95,7 +95,7 @@ class Session:
         lane = options.lane or "interactive"
         outcome: str | None = None
         try:
-            return read(call, await persist(law, partial(self._attempt, law, lane, deadline)))
+            return read(call, await persist(law, partial(self._attempt, law, lane, now, deadline)))
         except Failure as failure:
             error = to_error(call, law.verdict(failure), law.attempts)
             outcome = type(error).__name__
@@ -109,22 +109,20 @@ class Session:
         finally:
             self._finished(law, start, outcome)
 
-    async def _attempt(self, law: Law, lane: Lane, deadline: float) -> Reply:
+    async def _attempt(
+        self, law: Law, lane: Lane, now: Callable[[], float], deadline: float
+    ) -> Reply:
         """The first three stages: wait for the limit, send once, classify the answer."""
         call, law.reply = law.call, None
         attempt = self.transport.attempt(
             self.limiter,
             lane=lane,
+            now=now,
             deadline=deadline,
             on_start=None if self._observers is None else partial(self._observers.started, law),
         )
-        try:
-            async with asyncio.timeout_at(None if deadline == math.inf else deadline) as bound:
-                attempt.bound = bound
-                headers = self._headless if call.path.startswith(HEADLESS) else {}
-                reply = await self.transport.send(call, attempt, headers)
-        except TimeoutError:
-            raise attempt.out_of_time() from None
+        headers = self._headless if call.path.startswith(HEADLESS) else {}
+        reply = await self.transport.send(call, attempt, headers)
         law.reply = reply
         if call.base is None:  # another host has another clock
             self.clock.saw(reply.headers)

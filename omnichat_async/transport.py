@@ -1,36 +1,27 @@
-"""Send one request, once: the only module that speaks aiohttp.
-
-Nothing leaves without a permit, and nothing is sent that nobody counted: aiohttp resends a GET,
-PUT or DELETE by itself when a kept-alive connection turns out dead. So the client's own connector
-takes the permit and lets an attempt pass but once; in a given session a middleware does, and turns
-every failure into our own kind before aiohttp can see it. Repeating is the business of ``retries``.
-"""
+"""Send one request, once, and read its answer. Repeating is the business of ``retries``."""
 
 from __future__ import annotations
 
 import asyncio
-import contextlib
-import contextvars
 import json
-from functools import lru_cache, partial
+import math
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 import aiohttp
+from multidict import CIMultiDict
 from yarl import URL
 
 from omnichat_async.classify import Failure, Phase, Reply
+from omnichat_async.connections import BROKEN, OwnConnections, ThroughSession, is_bare
 from omnichat_async.errors import ConfigurationError, DecodeError, InvalidRequest
 from omnichat_async.limits import InFlight, QueueTooLong
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-    from aiohttp.client import ClientTimeout
-    from aiohttp.client_reqrep import ClientRequest
-    from aiohttp.connector import Connection
-    from aiohttp.tracing import Trace
-
     from omnichat_async.calls import Call
+    from omnichat_async.connections import Road
     from omnichat_async.limits import Lane, Permit, RateLimiter
 
 __all__ = ["Latency", "Transport"]
@@ -57,11 +48,8 @@ _NEVER_SENT = (
     aiohttp.InvalidURL,
 )
 _CLOSED = "the client is closed: make a new OmnichatClient"
-_BROKEN = (aiohttp.ClientError, TimeoutError, OSError)
 # Trying again cannot mend a certificate or a wrong host name in it.
 _HOPELESS = (aiohttp.ClientConnectorCertificateError, aiohttp.ServerFingerprintMismatch)
-
-_current: contextvars.ContextVar[Attempt | None] = contextvars.ContextVar("omnichat_attempt")
 
 
 class Latency:
@@ -87,16 +75,21 @@ class Latency:
 
 
 class Attempt:
-    """One attempt on its way: takes the permit, and knows whether anything was sent."""
+    """One attempt on its way: takes the permit, and knows whether anything was sent.
+
+    `now` is the clock of the loop, `deadline` a time on it in seconds; `check` raises where
+    nothing may be sent any more.
+    """
 
     def __init__(
         self,
         limiter: RateLimiter,
         *,
         lane: Lane,
-        deadline: float | None,
+        now: Callable[[], float],
+        deadline: float = math.inf,
         on_start: Callable[[float], None] | None = None,
-        on_send: Callable[[Attempt], None] | None = None,
+        check: Callable[[], object] | None = None,
     ) -> None:
         self.lane: Lane = lane
         self.sent = False
@@ -106,9 +99,10 @@ class Attempt:
         self.answer: aiohttp.ClientResponse | None = None
         self._silent = False
         self._limiter = limiter
+        self.now = now
         self._deadline = deadline
         self._on_start = on_start
-        self._on_send = on_send
+        self._check = check
         self._permit: Permit | None = None
 
     @property
@@ -118,14 +112,15 @@ class Attempt:
 
     async def take_permit(self) -> None:
         """Wait for the rate limit's leave."""
-        clock = asyncio.get_running_loop().time
-        start = clock() if self._on_start is not None else 0.0
+        start = self.now() if self._on_start is not None else 0.0
         try:
             self._permit = await self._limiter.acquire(lane=self.lane, deadline=self._deadline)
         except QueueTooLong as error:
             raise Failure(Phase.NOT_SENT, str(error), transient=False) from None
         if self._on_start is not None:
-            self._on_start(clock() - start)
+            self._on_start(self.now() - start)
+        if self._check is not None:  # much may have happened meanwhile
+            self._check()
 
     async def renew_permit(self) -> None:
         """A connection is in hand. If opening it took long, pay again."""
@@ -137,21 +132,31 @@ class Attempt:
     def about_to_send(self) -> None:
         """From here on nobody can promise that the server got nothing."""
         self.sent = True
-        self.sent_at = asyncio.get_running_loop().time()
+        self.sent_at = self.now()
         self.heard_at = self.sent_at + self.upload_s  # nobody answers what is still on its way
-        if self._on_send is not None:
-            self._on_send(self)
 
-    def end_if_silent(self, now: float) -> None:
-        """Let `bound` end, as if its time were up, what has heard nothing for too long. An answer
-        that has begun is broken off instead: its status may settle what became of the call."""
-        if now - self.heard_at < READ_S:
+    def alarm(self, until: float) -> float | None:
+        """The deadline, if it lies before `until`: it needs a timer now."""
+        return self._deadline if self._deadline < until else None
+
+    def look(self, now: float, *, until: float, heard_by: float) -> None:
+        """End this attempt if it has heard nothing since `heard_by`, or see to it that it ends at
+        its deadline, if that lies before `until`."""
+        if self.bound is None or self.bound.expired():
             return
+        if self.sent and self.heard_at <= heard_by:
+            self._end_silence(self.bound, now)
+        elif not self._silent and (at := self.alarm(until)) is not None:
+            self.bound.reschedule(at)
+
+    def _end_silence(self, bound: asyncio.Timeout, now: float) -> None:
+        """End as if the time were up. An answer that has begun is broken off instead: its status
+        may settle what became of the call."""
         if self.answer is not None:
             self.answer.close()
-        elif self.bound is not None and not self.bound.expired():
+        else:
             self._silent = True
-            self.bound.reschedule(now)
+            bound.reschedule(now)
 
     def out_of_time(self) -> Failure:
         """Say why `bound` has ended this attempt."""
@@ -184,31 +189,37 @@ class Attempt:
         return Failure(self.phase, f"a broken connection ({why})")
 
 
-class _Silence:
-    """Ends attempts that have heard nothing for READ_S.
+class _Watch:
+    """Ends attempts whose time is up, or that have heard nothing for READ_S.
 
-    It looks at all of them eight times in that while. A timer for each piece of each answer, which
-    is how aiohttp keeps its sock_read, costs several times as much as reading the piece.
+    It looks at all of them eight times in that while, and only a deadline that comes before the
+    next look gets a timer: most calls are over long before theirs. A timer for each call costs
+    more than the rest of its bookkeeping, and one for each piece of each answer, which is how
+    aiohttp keeps its sock_read, several times as much as reading the piece. Without `heard`
+    somebody else looks after silence.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, *, heard: bool) -> None:
+        self._heard = heard
         self._attempts: set[Attempt] = set()
         self._timer: asyncio.TimerHandle | None = None
 
-    def watch(self, attempt: Attempt) -> None:
-        """Look after `attempt`, which is about to be sent, until it is left."""
+    def bound(self, attempt: Attempt) -> asyncio.Timeout:
+        """Look after `attempt` until it is left; what it does goes inside of what this gives."""
+        loop = asyncio.get_running_loop()
         self._attempts.add(attempt)
         if self._timer is None:
-            self._look_later(asyncio.get_running_loop())
+            self._look_later(loop)
+        attempt.bound = asyncio.timeout_at(attempt.alarm(loop.time() + READ_S / 8))
+        return attempt.bound
 
     def leave(self, attempt: Attempt) -> None:
         """Have nothing more to do with `attempt`."""
         self._attempts.discard(attempt)
 
-    def forget(self) -> None:
-        """Begin anew: what was watched has ended, or its loop has."""
-        self._attempts.clear()
-        if self._timer is not None:
+    def rest(self) -> None:
+        """Leave no timer behind, unless there is somebody to look after."""
+        if self._timer is not None and not self._attempts:
             self._timer.cancel()
             self._timer = None
 
@@ -217,38 +228,14 @@ class _Silence:
 
     def _look(self, loop: asyncio.AbstractEventLoop) -> None:
         assert self._timer is not None
-        late, self._timer = loop.time() - self._timer.when(), None
-        if late < STOOD_STILL_S:  # otherwise what came in meanwhile has still to be read
-            for attempt in self._attempts:
-                attempt.end_if_silent(loop.time())
+        now = loop.time()
+        late, self._timer = now - self._timer.when(), None
+        # A loop that stood still has still to read what came in meanwhile.
+        heard_by = now - READ_S if self._heard and late < STOOD_STILL_S else -math.inf
+        for attempt in self._attempts:
+            attempt.look(now, until=now + READ_S / 8, heard_by=heard_by)
         if self._attempts:
             self._look_later(loop)
-
-
-class _Connector(aiohttp.TCPConnector):
-    """Where a request of the client's own session passes last before it is sent."""
-
-    async def connect(
-        self, req: ClientRequest, traces: list[Trace], timeout: ClientTimeout
-    ) -> Connection:
-        attempt = _current.get()
-        if attempt is None:  # aiohttp would send it again, without telling
-            raise Failure(Phase.UNKNOWN, "a broken connection")
-        _current.set(None)  # once; and the limiter and the connection must not hold on to it
-        await attempt.take_permit()
-        if self.closed:  # much may have happened meanwhile
-            raise ConfigurationError(_CLOSED)
-        connection = await super().connect(req, traces, timeout)
-        try:
-            await attempt.renew_permit()
-        except BaseException:
-            connection.release()
-            raise
-        if connection.transport is None:
-            connection.close()
-            raise Failure(Phase.NOT_SENT, "a connection that was closed before its first use")
-        attempt.about_to_send()
-        return connection
 
 
 class Transport:
@@ -270,34 +257,30 @@ class Transport:
         self.base_url = base_url
         self.conversions_url = conversions_url
         self.latency = Latency()
-        self._headers = {"Accept": "application/json", **headers}
+        self._headers = CIMultiDict({"Accept": "application/json", **headers})
         self._given = session
         self._session = session
+        self._road: Road | None = None
         self._loop: asyncio.AbstractEventLoop | None = None
         self._closed = False
         self._max_in_flight = max_in_flight if session is None else _room_in(session, max_in_flight)
         self._in_flight: InFlight | None = None
         self._reading: set[aiohttp.ClientResponse] = set()
-        self._silence = _Silence()
-        self._timeout = aiohttp.ClientTimeout(
-            total=None,
-            sock_connect=CONNECT_S,
-            # In a given session only aiohttp knows when we listen: its pool may be full of what is
-            # not ours, and its middlewares may wait between requests.
-            sock_read=None if session is None else READ_S,
-        )
+        self._watch = _Watch(heard=False)
 
     def attempt(
         self,
         limiter: RateLimiter,
         *,
         lane: Lane,
-        deadline: float | None,
+        now: Callable[[], float],
+        deadline: float,
         on_start: Callable[[float], None] | None,
     ) -> Attempt:
         """One attempt for `send`; see Attempt."""
-        watch = self._silence.watch if self._given is None else None
-        return Attempt(limiter, lane=lane, deadline=deadline, on_start=on_start, on_send=watch)
+        return Attempt(
+            limiter, lane=lane, now=now, deadline=deadline, on_start=on_start, check=self._open
+        )
 
     async def send(self, call: Call[Any], attempt: Attempt, headers: Mapping[str, str]) -> Reply:
         """Send `call` once, with `headers` in place of those that every request has. Raises
@@ -305,67 +288,48 @@ class Transport:
         if self._loop is not asyncio.get_running_loop() and not self._closed:
             await self._move_to(self._running_loop())
         self._open()  # what cannot work is said before any waiting
-        everywhere = {} if self._given is None else self._headers  # our own has them already
-        headers = {**everywhere, **headers}
-        body = None
-        if call.json is not None:
-            body = _json_body(call.json)
-            attempt.upload_s = len(body) / SLOWEST_UPLOAD
-            headers["Content-Type"] = "application/json"
-        async with self._slot(attempt.lane):
-            session = self._open()
-            token = _current.set(attempt if self._given is None else None)
-            try:
-                response = await session.request(
-                    call.method,
-                    _url(call.base or self.base_url, *call.target()),
-                    data=body,
-                    headers=headers,
-                    allow_redirects=False,  # the token goes to this host and to no other
-                    raise_for_status=False,
-                    auto_decompress=True,
-                    timeout=self._timeout,
-                    middlewares=self._middlewares(session, attempt),
-                )
-                reply = await self._read(response, call, attempt)
-            except _BROKEN as error:
-                raise attempt.failure(error) from error
-            finally:
-                _current.reset(token)
-                self._silence.leave(attempt)
+        body = None if call.json is None else _json_body(call.json)
+        try:
+            async with self._watch.bound(attempt):
+                if self._in_flight is None:
+                    reply = await self._exchange(call, body, attempt, headers)
+                else:
+                    async with self._in_flight.slot(attempt.lane):
+                        reply = await self._exchange(call, body, attempt, headers)
+        except TimeoutError:
+            raise attempt.out_of_time() from None
+        finally:
+            self._watch.leave(attempt)
         if reply.whole and attempt.sent:
             self.latency.add(attempt.heard_at - attempt.sent_at)
         return reply
 
-    def _middlewares(
-        self, session: aiohttp.ClientSession, attempt: Attempt
-    ) -> tuple[aiohttp.ClientMiddlewareType, ...]:
-        """Those of a given session, and ours, where the connector is not."""
-        if self._given is None:
-            return ()
-        # Innermost, so that what the session's own middlewares send is paced too.
-        return (*getattr(session, "_middlewares", ()), partial(self._paced, attempt))
-
-    async def _paced(
-        self, attempt: Attempt, request: ClientRequest, handler: aiohttp.ClientHandlerType
-    ) -> aiohttp.ClientResponse:
-        """The innermost middleware: what reaches the network has a permit."""
-        await attempt.take_permit()
-        self._open()  # much may have happened meanwhile
-        attempt.about_to_send()  # when the connection is ready nobody tells us
+    async def _exchange(
+        self, call: Call[Any], body: bytes | None, attempt: Attempt, headers: Mapping[str, str]
+    ) -> Reply:
+        self._open()
+        assert self._road is not None
+        everywhere = self._headers
+        if headers or body is not None:
+            everywhere = everywhere.copy()
+            everywhere.update(headers)
+        if body is not None:
+            attempt.upload_s = len(body) / SLOWEST_UPLOAD
+            everywhere["Content-Type"] = "application/json"
+        url = _url(call.base or self.base_url, *call.target())
         try:
-            return await handler(request)
-        except _BROKEN as error:  # aiohttp must not see it, and send again
+            response = await self._road.answer(
+                call.method, url, attempt, headers=everywhere, body=body
+            )
+            return await self._read(response, call, attempt)
+        except BROKEN as error:
             raise attempt.failure(error) from error
-
-    def _slot(self, lane: Lane) -> contextlib.AbstractAsyncContextManager[None]:
-        return contextlib.nullcontext() if self._in_flight is None else self._in_flight.slot(lane)
 
     async def aclose(self) -> None:
         """Close the session this transport made. Later calls raise ConfigurationError."""
         self._running_loop()
         self._closed = True
-        self._silence.forget()
+        self._watch.rest()
         session, self._session = self._session, None
         if session is not None and session is not self._given:
             for response in tuple(self._reading):
@@ -398,30 +362,25 @@ class Transport:
                 "that uses it"
             )
         self._loop = loop
-        self._silence.forget()
         if self._max_in_flight is not None:
             self._in_flight = InFlight(self._max_in_flight)
-        if self._given is not None:
-            return
-        _warm_up_malloc()
-        ended, self._session = (
-            self._session,
-            aiohttp.ClientSession(
-                # The rate bounds what is in flight; a pool limit would let bulk block interactive.
-                connector=_Connector(limit=0),
-                cookie_jar=aiohttp.DummyCookieJar(),
-                headers=self._headers,
-            ),
-        )
-        # For its errors, which say what broke: the connector lets nothing be sent again anyway.
-        self._session._retry_connection = False  # noqa: SLF001
+        ended = None
+        if self._given is None:
+            _warm_up_malloc()
+            ended, self._session = self._session, _own_session()
+        assert self._session is not None
+        if self._given is None and is_bare(self._session):
+            self._road = OwnConnections(self._session, loop, connect_s=CONNECT_S)
+        else:
+            self._road = ThroughSession(self._session, connect_s=CONNECT_S, read_s=READ_S)
+        self._watch = _Watch(heard=self._road.heard)
         if ended is not None:
             await ended.close()
 
     async def _read(
         self, response: aiohttp.ClientResponse, call: Call[Any], attempt: Attempt
     ) -> Reply:
-        now = asyncio.get_running_loop().time
+        now = attempt.now
         chunks: list[bytes] = []
         size = 0
         whole = True
@@ -442,7 +401,7 @@ class Transport:
                         call=call,
                         status=response.status,
                     )
-        except _BROKEN:
+        except BROKEN:
             whole = False
         except BaseException:
             response.close()
@@ -451,6 +410,12 @@ class Transport:
             self._reading.discard(response)
         response.release() if whole else response.close()
         return Reply(response.status, headers, b"".join(chunks), whole)
+
+
+def _own_session() -> aiohttp.ClientSession:
+    # The rate bounds what is in flight; a pool limit would let bulk block interactive.
+    pool = aiohttp.TCPConnector(limit=0)
+    return aiohttp.ClientSession(connector=pool, cookie_jar=aiohttp.DummyCookieJar())
 
 
 def _warm_up_malloc() -> None:

@@ -31,7 +31,7 @@ FLOORS: list[set[str]] = [
     {"models", "codec"},
     {"classify"},
     {"limits", "limiter_stats", "retries", "events", "clock", "loops", "database"},
-    {"transport"},
+    {"transport", "connections"},
     {"session"},
     {"paging", "walk"},
     {"endpoints"},
@@ -43,7 +43,7 @@ FLOORS: list[set[str]] = [
 ]
 """The rooms from the ground up. A room imports from below, or from its own floor."""
 
-MAY_SPEAK_AIOHTTP = {"transport", "sandbox", "integrations", "webhooks", "testing"}
+MAY_SPEAK_AIOHTTP = {"transport", "connections", "sandbox", "integrations", "webhooks", "testing"}
 PURE = ["errors", "calls", "windows", "checks", "models", "codec", "classify", "events", "retries"]
 
 

@@ -32,7 +32,7 @@ from omnichat_async.calls import NOTHING, Page, one, page_of
 from omnichat_async.errors import ContactUnsubscribed, MarketingMessagesLiteNotEnabled
 from omnichat_async.events import AttemptStarted, Finished, Retrying, Throttled
 from omnichat_async.models.messages import Message
-from omnichat_async.transport import Transport, _Connector
+from omnichat_async.transport import Transport
 from tests.support.calls import (
     ONCE,
     READ,
@@ -449,7 +449,7 @@ def test_cancelled_while_connecting(call: Call[Any], monkeypatch: pytest.MonkeyP
             await asyncio.Event().wait()
 
         async with served([OK]) as (server, client):
-            monkeypatch.setattr(_Connector, "_create_connection", never)
+            monkeypatch.setattr(aiohttp.TCPConnector, "_create_connection", never)
             async with cancelled(client, server, call, entered.wait()):
                 monkeypatch.undo()
                 assert server.requests == []

@@ -7,6 +7,7 @@ import contextlib
 import gc
 import gzip
 import math
+import time
 import warnings
 import zlib
 from typing import TYPE_CHECKING, Any
@@ -83,30 +84,25 @@ def granted(client: OmnichatClient) -> int:
 
 def slow_opening(monkeypatch: pytest.MonkeyPatch, seconds: float = 0.06) -> None:
     """Every new connection takes longer to open than a permit stays good (25 ms, or the jitter)."""
-    create = transport._Connector._create_connection
+    create = aiohttp.TCPConnector._create_connection
 
-    async def slowly(self: transport._Connector, *args: Any) -> Any:
+    async def slowly(self: aiohttp.TCPConnector, *args: Any) -> Any:
         protocol = await create(self, *args)
         await asyncio.sleep(seconds)
         return protocol
 
-    monkeypatch.setattr(transport._Connector, "_create_connection", slowly)
+    monkeypatch.setattr(aiohttp.TCPConnector, "_create_connection", slowly)
 
 
 # ---- aiohttp's hidden resend -------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("resends", [True, False])
 @pytest.mark.parametrize("reset", [True, False])
-def test_a_once_put_dropped_on_a_reused_connection_arrives_once(reset: bool, resends: bool) -> None:
+def test_a_once_put_dropped_on_a_reused_connection_arrives_once(reset: bool) -> None:
     async def main() -> None:
         script = [drop_when_reused(OK, reset=reset)]
         async with served(script) as (server, client):
             assert await execute(client, READ) == {"ok": True}
-            session = client._session.transport._session
-            assert session is not None
-            assert not session._retry_connection
-            session._retry_connection = resends  # where that is not how it is told, nothing changes
             error = await failure_of(client, ONCE)
             assert isinstance(error, OutcomeUnknown)
             assert error.reason.startswith("a broken connection")
@@ -358,7 +354,7 @@ REFUSED = OSError(111, "Connection refused")
 def test_a_failure_is_judged_by_how_far_the_request_got(
     error: Exception, sent: bool, phase: Phase, transient: bool, reason: str
 ) -> None:
-    attempt = Attempt(RateLimiter(None), lane="interactive", deadline=None)
+    attempt = Attempt(RateLimiter(None), lane="interactive", now=time.monotonic)
     attempt.sent = sent
     failure = attempt.failure(error)
     assert isinstance(failure, Failure)
@@ -484,13 +480,15 @@ def test_a_closed_client_of_a_given_session_does_not_wait_forever(
 class Waiting:
     """An attempt that was sent and waits, watched, until something ends it; on a virtual clock."""
 
-    def __init__(self, silence: transport._Silence) -> None:
+    def __init__(self, watch: transport._Watch, deadline: float = math.inf) -> None:
         self.ended_at: float | None = None
-        self.attempt = Attempt(RateLimiter(None), lane="bulk", deadline=None, on_send=silence.watch)
+        self.watch = watch
+        now = asyncio.get_running_loop().time
+        self.attempt = Attempt(RateLimiter(None), lane="bulk", now=now, deadline=deadline)
 
     async def wait(self) -> None:
         try:
-            async with asyncio.timeout(None) as self.attempt.bound:
+            async with self.watch.bound(self.attempt):
                 self.attempt.about_to_send()
                 await asyncio.get_running_loop().create_future()
         except TimeoutError:
@@ -499,17 +497,17 @@ class Waiting:
 
 def test_each_attempt_has_its_own_silence() -> None:
     async def main() -> tuple[list[float], list[str]]:
-        silence, start = transport._Silence(), asyncio.get_running_loop().time()
-        quiet, heard, late = waiting = [Waiting(silence) for _ in range(3)]
+        watch, start = transport._Watch(heard=True), asyncio.get_running_loop().time()
+        quiet, heard, late = waiting = [Waiting(watch) for _ in range(3)]
         tasks = [asyncio.ensure_future(each.wait()) for each in (quiet, heard)]
         await asyncio.sleep(20)
         heard.attempt.heard_at = asyncio.get_running_loop().time()
         tasks.append(asyncio.ensure_future(late.wait()))
         await asyncio.gather(*tasks)
         for each in waiting:
-            silence.leave(each.attempt)
+            watch.leave(each.attempt)
         await asyncio.sleep(60)
-        assert silence._timer is None  # with nobody left to look after
+        assert watch._timer is None  # with nobody left to look after
         ended = [(each.ended_at or 0.0) - start for each in waiting]
         return ended, [each.attempt.out_of_time().reason for each in waiting]
 
@@ -522,8 +520,8 @@ def test_a_loop_that_stood_still_takes_nothing_for_silence() -> None:
     async def main() -> float:
         loop = asyncio.get_running_loop()
         assert isinstance(loop, VirtualLoop)
-        silence, start = transport._Silence(), loop.time()
-        one = Waiting(silence)
+        watch, start = transport._Watch(heard=True), loop.time()
+        one = Waiting(watch)
         task = asyncio.ensure_future(one.wait())
         await asyncio.sleep(1)
         loop._advance(40.0)  # as if a handler had computed for so long
@@ -532,7 +530,7 @@ def test_a_loop_that_stood_still_takes_nothing_for_silence() -> None:
         assert one.ended_at is None
         one.attempt.heard_at = loop.time()  # what had come in is read
         await task
-        silence.leave(one.attempt)
+        watch.leave(one.attempt)
         assert one.ended_at is not None
         return one.ended_at - start
 
@@ -544,8 +542,8 @@ def test_what_came_in_while_the_loop_stood_still_was_heard() -> None:
     async def main() -> float:
         loop = asyncio.get_running_loop()
         assert isinstance(loop, VirtualLoop)
-        silence, start = transport._Silence(), loop.time()
-        one = Waiting(silence)
+        watch, start = transport._Watch(heard=True), loop.time()
+        one = Waiting(watch)
         task = asyncio.ensure_future(one.wait())
         await asyncio.sleep(29)
         loop._advance(2.0)  # as if a handler had computed for so long
@@ -553,14 +551,67 @@ def test_what_came_in_while_the_loop_stood_still_was_heard() -> None:
             await asyncio.sleep(0)
         one.attempt.heard_at = loop.time()
         await task
-        silence.leave(one.attempt)
+        watch.leave(one.attempt)
         assert one.ended_at is not None
         return one.ended_at - start
 
     assert run_virtual(main()) >= 61
 
 
-def test_a_call_sets_one_timer(monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("before", [0.0, 1.0], ids=["first", "while one looks already"])
+def test_a_deadline_is_kept_to_the_moment(before: float) -> None:
+    seconds = [0.0, 0.5, 2.75, 3.75, 3.76, 7.5, 29.0, 60.0, 600.0]
+
+    async def main() -> list[float]:
+        loop = asyncio.get_running_loop()
+        watch = transport._Watch(heard=True)
+        other = asyncio.ensure_future(Waiting(watch).wait())
+        await asyncio.sleep(before)
+        start = loop.time()
+        each = [Waiting(watch, start + left) for left in seconds]
+        tasks = [asyncio.ensure_future(one.wait()) for one in each]
+        while not all(task.done() for task in tasks):
+            for one in each:
+                one.attempt.heard_at = loop.time()
+            await asyncio.sleep(1)
+        await other
+        return [(one.ended_at or 0.0) - start for one in each]
+
+    assert run_virtual(main()) == pytest.approx(seconds, abs=1e-3)
+
+
+def test_a_deadline_that_passed_while_the_loop_stood_still_ends_at_once() -> None:
+    async def main() -> float:
+        loop = asyncio.get_running_loop()
+        assert isinstance(loop, VirtualLoop)
+        start = loop.time()
+        one = Waiting(transport._Watch(heard=True), start + 20)
+        task = asyncio.ensure_future(one.wait())
+        await asyncio.sleep(1)
+        loop._advance(40.0)  # as if a handler had computed for so long
+        await task
+        assert one.ended_at is not None
+        assert one.attempt.out_of_time().reason == "the call's timeout ran out"
+        return one.ended_at - start
+
+    assert run_virtual(main()) == pytest.approx(41)
+
+
+def test_a_closed_client_still_keeps_to_deadlines_and_leaves_no_timer() -> None:
+    async def main() -> None:
+        async with HostileServer([silent()]) as server, aiohttp.ClientSession() as session:
+            client = quick_client(server.url, session=session, timeout=0.3)
+            waiting = asyncio.ensure_future(failure_of(client, ONCE))
+            await server.wait_for_requests(1)
+            await client.aclose()
+            assert isinstance(await waiting, OutcomeUnknown)
+            await client.aclose()
+            assert client._transport._watch._timer is None
+
+    run(main())
+
+
+def test_a_call_sets_no_timer(monkeypatch: pytest.MonkeyPatch) -> None:
     async def main() -> None:
         async with served([drip(body={"ok": True}, chunk=2, delay=0)]) as (_, client):
             await execute(client, READ)  # opens the connection
@@ -575,7 +626,7 @@ def test_a_call_sets_one_timer(monkeypatch: pytest.MonkeyPatch) -> None:
             monkeypatch.setattr(loop, "call_at", counted)
             for _ in range(10):
                 await execute(client, READ)
-            assert set_here == ["Timeout._on_timeout"] * 10
+            assert set_here == []
 
     run(main())
 
