@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import enum
 import math
-from functools import lru_cache
 from typing import TYPE_CHECKING, Any, Generic, Literal, TypeAlias, TypeVar
 from urllib.parse import quote
 
@@ -29,6 +28,7 @@ __all__ = [
     "KnownBy",
     "Page",
     "Safety",
+    "encode_query",
     "list_of",
     "one",
     "page_of",
@@ -144,7 +144,8 @@ class Call(Generic[T]):
     """One request to the API, before anything of it is sent.
 
     `path` is a template such as ``/messages/{message_id}`` filled from `path_params`, each
-    percent-encoded whole. A None among `params` is left out. `json` is the body, already in
+    percent-encoded whole. A None among `params` is left out; `query` is a part of the query that is
+    ready for the wire, and goes before them. `json` is the body, already in
     wire form. `shown` replaces the path in logs and errors where the path itself holds ids.
     `base` is the base URL of an API on another host, used in place of the client's own.
     """
@@ -154,6 +155,7 @@ class Call(Generic[T]):
     safety: Safety
     answer: Answer[T]
     path_params: Mapping[str, str] = attrs.field(factory=dict)
+    query: str = ""
     params: Mapping[str, str | int | None] = attrs.field(factory=dict)
     json: Any = None
     shown: str | None = None
@@ -177,12 +179,20 @@ class Call(Generic[T]):
         path = self.path
         for name, value in self.path_params.items():
             path = path.replace("{" + name + "}", encode_segment(name, value))
-        query = [
-            f"{_encode_name(name)}={_in_query(name, value)}"
-            for name, value in self.params.items()
-            if value is not None
-        ]
-        return path, "&".join(query)
+        if not self.params:
+            return path, self.query
+        query = encode_query(self.params)
+        return path, f"{self.query}&{query}" if self.query and query else self.query or query
+
+
+def encode_query(params: Mapping[str, str | int | None]) -> str:
+    """Parameters as a query; a None among them is left out."""
+    pairs = [
+        f"{_encode(name, name)}={_in_query(name, value)}"
+        for name, value in params.items()
+        if value is not None
+    ]
+    return "&".join(pairs)
 
 
 def encode_segment(name: str, value: str) -> str:
@@ -196,8 +206,6 @@ def encode_segment(name: str, value: str) -> str:
 
 
 def _in_query(name: str, value: object) -> str:
-    if type(value) is int:  # a page's query is made for every page
-        return repr(value)
     if isinstance(value, str):
         return _encode(name, str.__str__(value))  # str() of an enum's member may be its name
     if isinstance(value, bool):
@@ -207,14 +215,7 @@ def _in_query(name: str, value: object) -> str:
     raise InvalidRequest(name, "must be text, a number, true or false", type(value).__name__)
 
 
-@lru_cache(maxsize=256)  # more than the API has parameters
-def _encode_name(name: str) -> str:
-    return _encode(name, name)
-
-
 def _encode(name: str, value: str) -> str:
-    if value.isalnum() and value.isascii():  # nothing to do for nearly all of them
-        return value
     try:
         return quote(value, safe="")
     except UnicodeEncodeError:

@@ -129,6 +129,22 @@ def test_members_of_mixed_enums_are_their_values() -> None:
     assert wire(call) == "/line?w=line&n=1"
 
 
+@pytest.mark.parametrize(
+    ("query", "params", "whole"),
+    [
+        ("a=%20", {"b": " "}, "?a=%20&b=%20"),
+        ("a=1", {"b": None}, "?a=1"),
+        ("a=1", {}, "?a=1"),
+        ("", {"b": None}, ""),
+        ("", {}, ""),
+    ],
+)
+def test_a_query_that_is_ready_goes_before_the_parameters(
+    query: str, params: dict[str, Any], whole: str
+) -> None:
+    assert wire(make_call(query=query, params=params)) == f"/messages{whole}"
+
+
 @given(st.dictionaries(text, text | st.integers(), max_size=4))
 def test_any_parameters_come_back_from_the_query(params: dict[str, str | int]) -> None:
     _, _, query = wire(make_call(params=params)).partition("?")

@@ -39,7 +39,7 @@ from omnichat_async.paging.rules import (
 )
 from omnichat_async.windows import Window
 from tests.support.clock import assert_nothing_left, run_virtual
-from tests.support.pages import unread
+from tests.support.pages import asked, unread
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -101,9 +101,9 @@ class Api:
         return self.answer(call)
 
     def answer(self, call: Call[Page[Row]]) -> Page[Row]:
-        number, size = int(call.params["page"] or 0), int(call.params["pageSize"] or 0)
+        number, size = asked(call)["page"], asked(call)["pageSize"]
         size = size if self.cap is None else min(size, self.cap)
-        after, before = call.params.get("after"), call.params.get("before")
+        after, before = asked(call).get("after"), asked(call).get("before")
         every = self.rows(int(after or 0), int(before or 2**62))
         if number > 1 and (number - 1) * size >= len(every) and self.past_end != "empty":
             if self.past_end != "last":
@@ -122,7 +122,7 @@ class Api:
     @property
     def windows_asked(self) -> list[int]:
         """The start of the window of each request."""
-        return [int(call.params["after"] or 0) for call in self.asked]
+        return [asked(call)["after"] for call in self.asked]
 
 
 def weekly(*counts: int) -> list[int]:
@@ -359,7 +359,7 @@ def test_a_list_without_a_range_is_read_as_one() -> None:
     assert listing.window is None
     assert repr(listing) == "Listing(GET /rows)"
     assert ids(run_virtual(all_of(listing))) == list(range(250))
-    assert "after" not in api.asked[0].params
+    assert "after" not in asked(api.asked[0])
     rest = api.listing(
         None, resume_from=attrs.evolve(listing.checkpoint, done=False, page=3, rows_before=200)
     )
@@ -453,7 +453,7 @@ def test_a_depth_limit_is_an_error_and_not_the_end() -> None:
         """Counts and shows 10,000 rows at most, as search engines do."""
 
         def answer(self, call: Call[Page[Row]]) -> Page[Row]:
-            if int(call.params["page"] or 0) > 100:
+            if asked(call)["page"] > 100:
                 raise BadRequest(status=400, code="TOO_DEEP")
             return super().answer(call)
 
@@ -474,7 +474,7 @@ class Gappy(Api):
 
     def answer(self, call: Call[Page[Row]]) -> Page[Row]:
         page = super().answer(call)
-        return Page([], page.total) if call.params["page"] == 3 else page
+        return Page([], page.total) if asked(call)["page"] == 3 else page
 
 
 @pytest.mark.parametrize("at_once", [1, 4])
@@ -502,7 +502,7 @@ def test_a_count_capped_where_the_rows_end_too_is_no_end() -> None:
         """Counts and shows 10,000 rows at most."""
 
         def answer(self, call: Call[Page[Row]]) -> Page[Row]:
-            deep = int(call.params["page"] or 0) > 100
+            deep = asked(call)["page"] > 100
             return Page([], 10_000) if deep else super().answer(call)
 
     api, got = Capped(times=weekly(10_050), total=lambda _: 10_000), list[Row]()
@@ -554,7 +554,7 @@ def test_a_short_page_of_one_window_says_nothing_of_another() -> None:
 
         def answer(self, call: Call[Page[Row]]) -> Page[Row]:
             page = super().answer(call)
-            lags = call.params["after"] == WEEK and len(self.asked) < 8
+            lags = asked(call)["after"] == WEEK and len(self.asked) < 8
             return Page(page.items[:-1], page.total) if lags else page
 
     api = Drifting(times=weekly(450, 38), past_end="400")
@@ -651,7 +651,7 @@ class Stubborn(Api):
 
     def answer(self, call: Call[Page[Row]]) -> Page[Row]:
         page = super().answer(call)
-        return Page(page.items, 2000 if int(call.params["page"] or 0) < 3 else 250)
+        return Page(page.items, 2000 if asked(call)["page"] < 3 else 250)
 
 
 def test_a_cancel_that_is_made_an_error_of_still_ends_what_was_asked_for() -> None:
@@ -690,7 +690,7 @@ class Eager(Api):
     """Has the first page at hand, and the others never."""
 
     async def fetch(self, call: Call[Page[Row]]) -> Page[Row]:
-        if int(call.params["page"] or 0) > 1:
+        if asked(call)["page"] > 1:
             await asyncio.sleep(1e9)
         return self.answer(call)
 
@@ -721,7 +721,7 @@ def test_what_is_held_is_bounded_however_much_there_is(concurrency: int, counted
         """A million rows a week."""
 
         def answer(self, call: Call[Page[Row]]) -> Page[Row]:
-            rows = [{"window": call.params["after"], "page": call.params["page"]}] * 100
+            rows = [{"window": asked(call)["after"], "page": asked(call)["page"]}] * 100
             return Page(rows, 1_000_000 if counted else None)
 
     draws = random.Random(concurrency)

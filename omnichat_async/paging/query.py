@@ -5,7 +5,7 @@ from __future__ import annotations
 import copy
 from typing import TYPE_CHECKING, Any, Generic, TypeAlias, TypedDict, TypeVar
 
-from omnichat_async.calls import Answer, Call, Page, Safety
+from omnichat_async.calls import Answer, Call, Page, Safety, encode_query
 from omnichat_async.windows import fingerprint
 
 if TYPE_CHECKING:
@@ -86,6 +86,7 @@ class ListQuery(Generic[T]):
         self.path_params = path_params or {}
         self.kind = kind
         self.answer: Answer[Page[T]] = Answer("page", model)
+        self._beginning: tuple[Window | None, str] = None, ""
 
     def raw(self, *, as_text: bool = False) -> ListQuery[Any]:
         """The same query for the server's own objects, or their text where they have a key."""
@@ -101,19 +102,27 @@ class ListQuery(Generic[T]):
 
     def call(self, window: Window | None, page: int, page_size: int) -> Call[Page[T]]:
         """The request for one page."""
-        params = dict(self.params)
-        if window is not None:
-            after, before = self.window_names
-            params[after], params[before] = window.after, window.before
-        params["page"], params["pageSize"] = page, page_size
         return Call(
             method="GET",
             path=self.path,
             safety=Safety.READ,
             answer=self.answer,
             path_params=self.path_params,
-            params=params,
+            query=f"{self._ready(window)}page={page}&pageSize={page_size}",
         )
+
+    def _ready(self, window: Window | None) -> str:
+        """What the queries of all pages of a window begin with."""
+        latest, beginning = self._beginning
+        if latest is not window or not beginning:
+            params = dict(self.params)
+            if window is not None:
+                after, before = self.window_names
+                params[after], params[before] = window.after, window.before
+            query = encode_query(params)
+            beginning = f"{query}&" if query else ""
+            self._beginning = window, beginning
+        return beginning
 
 
 class Source(Generic[T]):

@@ -18,7 +18,7 @@ from omnichat_async.errors import BadRequest
 from omnichat_async.limits import RateLimiter
 from omnichat_async.paging import Listing, ListQuery, RowKind, Source
 from omnichat_async.windows import Window
-from tests.support.pages import unread
+from tests.support.pages import asked, unread
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -150,8 +150,8 @@ class MovingApi:
         return self.ends_ms + int(asyncio.get_running_loop().time() * 1000)
 
     async def fetch(self, call: Call[Page[Any]]) -> Page[Any]:
-        window = Window(int(call.params["after"] or 0), int(call.params["before"] or 0))
-        number, size = int(call.params["page"] or 0), int(call.params["pageSize"] or 0)
+        window = Window(asked(call)["after"], asked(call)["before"])
+        number, size = asked(call)["page"], asked(call)["pageSize"]
         await self.limiter.acquire(lane="bulk")
         self.in_flight += 1
         try:

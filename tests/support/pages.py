@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
+from urllib.parse import parse_qsl
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
@@ -10,9 +11,15 @@ if TYPE_CHECKING:
     from omnichat_async.calls import Call, Page
     from omnichat_async.paging import Unread
 
-__all__ = ["unread"]
+__all__ = ["asked", "unread"]
 
 T = TypeVar("T")
+
+
+def asked(call: Call[Any]) -> dict[str, int]:
+    """The whole numbers that a call asks for, by name."""
+    _, query = call.target()
+    return {name: int(value) for name, value in parse_qsl(query) if value.isdigit()}
 
 
 def unread(
