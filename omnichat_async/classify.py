@@ -112,8 +112,7 @@ class Reply:
     """An HTTP answer, fully read.
 
     `headers` has lower-case names; `whole` is False if the connection broke before the end of
-    the body. `parsed` is the body as JSON where `is_json`, otherwise None. It is parsed when it
-    is first looked at, because parsed pages that wait to be used take several times the memory.
+    the body.
     """
 
     def __init__(
@@ -126,16 +125,9 @@ class Reply:
         self._read: tuple[bool, Any] | None = None
 
     @property
-    def is_json(self) -> bool:
-        """Whether the body is JSON."""
-        return self._reading()[0]
-
-    @property
-    def parsed(self) -> Any:
-        """The body as JSON, or None where it is not."""
-        return self._reading()[1]
-
-    def _reading(self) -> tuple[bool, Any]:
+    def json(self) -> tuple[bool, Any]:
+        """Whether the body is JSON, and then what it says; parsed when it is first looked at,
+        because parsed pages that wait to be used take several times the memory."""
         if self._read is None:
             try:
                 self._read = (True, loads(self.body)) if self.body else (False, None)
@@ -230,7 +222,7 @@ def classify(call: Call[Any], reply: Reply) -> Failure | None:
         return Failure(Phase.UNKNOWN, f"HTTP {status} with a truncated body", reply=reply)
     if status == TOO_MANY_REQUESTS:
         return Failure(Phase.REJECTED, "HTTP 429", reply=reply)
-    code, _ = read_error(reply.parsed)
+    code, _ = read_error(reply.json[1])
     failing = status == 408 or (status >= 500 and status not in _NEVER_TRANSIENT)
     if failing and code not in BUSINESS_CODES:
         # Nobody knows how far a server that failed had got, so only a harmless call is repeated.
@@ -261,7 +253,7 @@ def to_error(call: Call[Any], failure: Failure, attempts: int) -> OmnichatError:
         return NotSent(failure.reason, call=call, attempts=attempts)
     answer_error = None
     if reply is not None and reply.status >= 300:
-        code, message = read_error(reply.parsed)
+        code, message = read_error(reply.json[1])
         answer_error = error_class(reply.status, code, message)(
             status=reply.status,
             code=code,

@@ -127,11 +127,12 @@ class OwnConnections:
             connection = await self._pool.connect(request, traces=[], timeout=self._timeout)
         except TimeoutError as error:
             raise aiohttp.ConnectionTimeoutError from error
-        try:
-            await attempt.renew_permit()
-        except BaseException:
-            connection.release()
-            raise
+        if attempt.must_pay_again():
+            try:
+                await attempt.renew_permit()
+            except BaseException:
+                connection.release()
+                raise
         protocol = connection.protocol
         if protocol is None or protocol.transport is None:
             connection.close()

@@ -256,7 +256,7 @@ class RateLimiter:
             cost = self._cost(now)
             if cost <= 1 and now >= self._adaptive.paused_until and await self._took(cost, now):
                 self._granted += 1
-                return Permit(loop.time())
+                return Permit(now)
         if instead_of is None:
             self._refuse_hopeless(lane, deadline)
         if self._bucket is None:  # here, since an error of the dispatcher would reach nobody

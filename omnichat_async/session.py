@@ -201,6 +201,7 @@ def _json_of(call: Call[Any], reply: Reply) -> Any:
     """The body as JSON, or None where the call allows that there is none."""
     kind = call.answer.kind
     may_be_empty = kind == "raw" or call.answer.or_nothing
-    if not reply.is_json and not (kind == "nothing" or (may_be_empty and not reply.body)):
+    is_json, parsed = reply.json
+    if not is_json and not (kind == "nothing" or (may_be_empty and not reply.body)):
         raise DecodeError("$", "JSON", "something else" if reply.body else "an empty body")
-    return reply.parsed
+    return parsed

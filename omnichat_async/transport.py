@@ -47,7 +47,6 @@ _NEVER_SENT = (
     aiohttp.ClientHttpProxyError,
     aiohttp.InvalidURL,
 )
-_CLOSED = "the client is closed: make a new OmnichatClient"
 # Trying again cannot mend a certificate or a wrong host name in it.
 _HOPELESS = (aiohttp.ClientConnectorCertificateError, aiohttp.ServerFingerprintMismatch)
 
@@ -122,12 +121,14 @@ class Attempt:
         if self._check is not None:  # much may have happened meanwhile
             self._check()
 
+    def must_pay_again(self) -> bool:
+        """Whether opening a connection took so long that the permit is no longer good."""
+        assert self._permit is not None
+        return self._limiter.stale(self._permit)
+
     async def renew_permit(self) -> None:
-        """A connection is in hand. If opening it took long, pay again."""
-        permit = self._permit
-        assert permit is not None
-        if self._limiter.stale(permit):
-            self._permit = await self._limiter.acquire(lane=self.lane, instead_of=permit)
+        """Pay again."""
+        self._permit = await self._limiter.acquire(lane=self.lane, instead_of=self._permit)
 
     def about_to_send(self) -> None:
         """From here on nobody can promise that the server got nothing."""
@@ -199,23 +200,29 @@ class _Watch:
     somebody else looks after silence.
     """
 
-    def __init__(self, *, heard: bool) -> None:
+    def __init__(self, loop: asyncio.AbstractEventLoop, *, heard: bool) -> None:
+        self._loop = loop
         self._heard = heard
         self._attempts: set[Attempt] = set()
         self._timer: asyncio.TimerHandle | None = None
 
     def bound(self, attempt: Attempt) -> asyncio.Timeout:
         """Look after `attempt` until it is left; what it does goes inside of what this gives."""
-        loop = asyncio.get_running_loop()
         self._attempts.add(attempt)
         if self._timer is None:
-            self._look_later(loop)
-        attempt.bound = asyncio.timeout_at(attempt.alarm(loop.time() + READ_S / 8))
+            self._look_later()
+        attempt.bound = asyncio.timeout_at(attempt.alarm(self._loop.time() + READ_S / 8))
         return attempt.bound
 
     def leave(self, attempt: Attempt) -> None:
         """Have nothing more to do with `attempt`."""
         self._attempts.discard(attempt)
+
+    def break_off(self) -> None:
+        """Stop reading what is being read."""
+        for attempt in self._attempts:
+            if attempt.answer is not None:
+                attempt.answer.close()
 
     def rest(self) -> None:
         """Leave no timer behind, unless there is somebody to look after."""
@@ -223,19 +230,19 @@ class _Watch:
             self._timer.cancel()
             self._timer = None
 
-    def _look_later(self, loop: asyncio.AbstractEventLoop) -> None:
-        self._timer = loop.call_later(READ_S / 8, self._look, loop)
+    def _look_later(self) -> None:
+        self._timer = self._loop.call_later(READ_S / 8, self._look)
 
-    def _look(self, loop: asyncio.AbstractEventLoop) -> None:
+    def _look(self) -> None:
         assert self._timer is not None
-        now = loop.time()
+        now = self._loop.time()
         late, self._timer = now - self._timer.when(), None
         # A loop that stood still has still to read what came in meanwhile.
         heard_by = now - READ_S if self._heard and late < STOOD_STILL_S else -math.inf
         for attempt in self._attempts:
             attempt.look(now, until=now + READ_S / 8, heard_by=heard_by)
         if self._attempts:
-            self._look_later(loop)
+            self._look_later()
 
 
 class Transport:
@@ -265,8 +272,7 @@ class Transport:
         self._closed = False
         self._max_in_flight = max_in_flight if session is None else _room_in(session, max_in_flight)
         self._in_flight: InFlight | None = None
-        self._reading: set[aiohttp.ClientResponse] = set()
-        self._watch = _Watch(heard=False)
+        self._watch: _Watch | None = None
 
     def attempt(
         self,
@@ -279,7 +285,12 @@ class Transport:
     ) -> Attempt:
         """One attempt for `send`; see Attempt."""
         return Attempt(
-            limiter, lane=lane, now=now, deadline=deadline, on_start=on_start, check=self._open
+            limiter,
+            lane=lane,
+            now=now,
+            deadline=deadline,
+            on_start=on_start,
+            check=self._check_open,
         )
 
     async def send(self, call: Call[Any], attempt: Attempt, headers: Mapping[str, str]) -> Reply:
@@ -287,19 +298,22 @@ class Transport:
         Failure when no whole answer came back."""
         if self._loop is not asyncio.get_running_loop() and not self._closed:
             await self._move_to(self._running_loop())
-        self._open()  # what cannot work is said before any waiting
+        self._check_open()  # what cannot work is said before any waiting
         body = None if call.json is None else _json_body(call.json)
+        watch = self._watch
+        assert watch is not None
         try:
-            async with self._watch.bound(attempt):
+            async with watch.bound(attempt):
                 if self._in_flight is None:
                     reply = await self._exchange(call, body, attempt, headers)
                 else:
                     async with self._in_flight.slot(attempt.lane):
+                        self._check_open()  # much may have happened meanwhile
                         reply = await self._exchange(call, body, attempt, headers)
         except TimeoutError:
             raise attempt.out_of_time() from None
         finally:
-            self._watch.leave(attempt)
+            watch.leave(attempt)
         if reply.whole and attempt.sent:
             self.latency.add(attempt.heard_at - attempt.sent_at)
         return reply
@@ -307,7 +321,6 @@ class Transport:
     async def _exchange(
         self, call: Call[Any], body: bytes | None, attempt: Attempt, headers: Mapping[str, str]
     ) -> Reply:
-        self._open()
         assert self._road is not None
         everywhere = self._headers
         if headers or body is not None:
@@ -329,21 +342,20 @@ class Transport:
         """Close the session this transport made. Later calls raise ConfigurationError."""
         self._running_loop()
         self._closed = True
-        self._watch.rest()
         session, self._session = self._session, None
+        if self._watch is not None:
+            if self._given is None:
+                self._watch.break_off()  # closing the session alone would leave readers waiting
+            self._watch.rest()
         if session is not None and session is not self._given:
-            for response in tuple(self._reading):
-                response.close()  # closing the session alone would leave its reader waiting
             await session.close()
 
-    def _open(self) -> aiohttp.ClientSession:
+    def _check_open(self) -> None:
         if self._closed:
-            raise ConfigurationError(_CLOSED)
-        session = self._session
-        assert session is not None
-        if session.closed:
+            raise ConfigurationError("the client is closed: make a new OmnichatClient")
+        assert self._session is not None
+        if self._session.closed:
             raise ConfigurationError("the aiohttp session of this client was closed elsewhere")
-        return session
 
     def _running_loop(self) -> asyncio.AbstractEventLoop:
         """The running loop, unless the client belongs to another one that is alive."""
@@ -373,7 +385,7 @@ class Transport:
             self._road = OwnConnections(self._session, loop, connect_s=CONNECT_S)
         else:
             self._road = ThroughSession(self._session, connect_s=CONNECT_S, read_s=READ_S)
-        self._watch = _Watch(heard=self._road.heard)
+        self._watch = _Watch(loop, heard=self._road.heard)
         if ended is not None:
             await ended.close()
 
@@ -385,7 +397,6 @@ class Transport:
         size = 0
         whole = True
         headers = {name.lower(): value for name, value in response.headers.items()}
-        self._reading.add(response)
         attempt.answer = response
         try:
             attempt.heard_at = now()
@@ -406,8 +417,6 @@ class Transport:
         except BaseException:
             response.close()
             raise
-        finally:
-            self._reading.discard(response)
         response.release() if whole else response.close()
         return Reply(response.status, headers, b"".join(chunks), whole)
 

@@ -40,6 +40,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from omnichat_async.limits import Lane
+    from omnichat_async.transport import Attempt
 
 OK = reply(body={"ok": True})
 
@@ -389,6 +390,12 @@ def test_closing_with_calls_in_flight(max_in_flight: int) -> None:
     run(main())
 
 
+def watched(client: OmnichatClient) -> set[Attempt]:
+    """What is on its way."""
+    watch = client._transport._watch
+    return set() if watch is None else watch._attempts
+
+
 def test_closing_while_the_body_is_read() -> None:
     async def half(exchange: Exchange) -> bool:
         await exchange.send(b"HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\nhalf")
@@ -398,7 +405,7 @@ def test_closing_while_the_body_is_read() -> None:
         async with served([Reply("half", half)]) as (server, client):
             patient = client.with_options(timeout=math.inf)
             task = asyncio.create_task(failure_of(patient, ONCE))
-            while not client._transport._reading:
+            while not any(each.answer for each in watched(client)):
                 await asyncio.sleep(0.001)
             await client.aclose()
             error = await task

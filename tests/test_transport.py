@@ -497,7 +497,8 @@ class Waiting:
 
 def test_each_attempt_has_its_own_silence() -> None:
     async def main() -> tuple[list[float], list[str]]:
-        watch, start = transport._Watch(heard=True), asyncio.get_running_loop().time()
+        loop = asyncio.get_running_loop()
+        watch, start = transport._Watch(loop, heard=True), loop.time()
         quiet, heard, late = waiting = [Waiting(watch) for _ in range(3)]
         tasks = [asyncio.ensure_future(each.wait()) for each in (quiet, heard)]
         await asyncio.sleep(20)
@@ -520,7 +521,7 @@ def test_a_loop_that_stood_still_takes_nothing_for_silence() -> None:
     async def main() -> float:
         loop = asyncio.get_running_loop()
         assert isinstance(loop, VirtualLoop)
-        watch, start = transport._Watch(heard=True), loop.time()
+        watch, start = transport._Watch(loop, heard=True), loop.time()
         one = Waiting(watch)
         task = asyncio.ensure_future(one.wait())
         await asyncio.sleep(1)
@@ -542,7 +543,7 @@ def test_what_came_in_while_the_loop_stood_still_was_heard() -> None:
     async def main() -> float:
         loop = asyncio.get_running_loop()
         assert isinstance(loop, VirtualLoop)
-        watch, start = transport._Watch(heard=True), loop.time()
+        watch, start = transport._Watch(loop, heard=True), loop.time()
         one = Waiting(watch)
         task = asyncio.ensure_future(one.wait())
         await asyncio.sleep(29)
@@ -564,7 +565,7 @@ def test_a_deadline_is_kept_to_the_moment(before: float) -> None:
 
     async def main() -> list[float]:
         loop = asyncio.get_running_loop()
-        watch = transport._Watch(heard=True)
+        watch = transport._Watch(loop, heard=True)
         other = asyncio.ensure_future(Waiting(watch).wait())
         await asyncio.sleep(before)
         start = loop.time()
@@ -585,7 +586,7 @@ def test_a_deadline_that_passed_while_the_loop_stood_still_ends_at_once() -> Non
         loop = asyncio.get_running_loop()
         assert isinstance(loop, VirtualLoop)
         start = loop.time()
-        one = Waiting(transport._Watch(heard=True), start + 20)
+        one = Waiting(transport._Watch(loop, heard=True), start + 20)
         task = asyncio.ensure_future(one.wait())
         await asyncio.sleep(1)
         loop._advance(40.0)  # as if a handler had computed for so long
@@ -606,7 +607,9 @@ def test_a_closed_client_still_keeps_to_deadlines_and_leaves_no_timer() -> None:
             await client.aclose()
             assert isinstance(await waiting, OutcomeUnknown)
             await client.aclose()
-            assert client._transport._watch._timer is None
+            watch = client._transport._watch
+            assert watch is not None
+            assert watch._timer is None
 
     run(main())
 

@@ -114,11 +114,10 @@ class _Asked(Generic[T]):
         if self._waiter is not None and not self._waiter.done():
             self._waiter.set_result(None)
 
-    async def settled(self) -> None:
+    async def settled(self, loop: asyncio.AbstractEventLoop) -> None:
         """Wait for it; one at a time."""
-        if not self.done:
-            self._waiter = asyncio.get_running_loop().create_future()
-            await self._waiter
+        self._waiter = loop.create_future()
+        await self._waiter
 
     def page(self) -> Page[T]:
         """Read it, or raise what it failed for."""
@@ -368,7 +367,8 @@ class Engine(Generic[T]):
         worker.add_done_callback(self._ended)
 
     async def _answer(self, asked: _Asked[T]) -> Page[T]:
-        await asked.settled()
+        if not asked.done:
+            await asked.settled(self._loop)
         if self._closed:
             raise Closed
         return asked.page()
