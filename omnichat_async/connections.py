@@ -137,10 +137,7 @@ class OwnConnections:
         if protocol is None or protocol.transport is None:
             connection.close()
             raise Failure(Phase.NOT_SENT, "a connection that was closed before its first use")
-        protocol.set_response_params(
-            skip_payload=request.method == "HEAD",
-            read_until_eof=True,  # where the answer does not say how long it is
-        )
+        protocol.set_response_params(read_until_eof=True)  # of an answer that hides its length
         return connection
 
 

@@ -1,0 +1,318 @@
+"""The roads of a request: past aiohttp's session, through a session of ours that somebody hooks,
+through a given one. Whatever the server does, a call must come to the same on all of them."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import gzip
+from typing import TYPE_CHECKING, Any
+from unittest import mock
+
+import aiohttp
+import pytest
+
+from omnichat_async import OmnichatError, RateLimiter
+from omnichat_async.connections import OwnConnections, ThroughSession, is_bare
+from omnichat_async.errors import NotSent, OutcomeUnknown
+from tests.support.calls import (
+    ONCE,
+    READ,
+    REPEATABLE,
+    execute,
+    failure_of,
+    quick_client,
+    served,
+)
+from tests.support.run import run
+from tests.support.wire import (
+    Exchange,
+    HostileServer,
+    Reply,
+    drip,
+    drop,
+    drop_when_reused,
+    garbage,
+    refused_url,
+    reply,
+    silent,
+    slow,
+    truncated,
+    unresolvable_url,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from omnichat_async import OmnichatClient
+    from omnichat_async.calls import Call
+
+OK = reply(body={"ok": True})
+CALLS = pytest.mark.parametrize(
+    "call", [READ, REPEATABLE, ONCE], ids=lambda call: call.safety.value
+)
+
+
+def raw(name: str, data: bytes, *, close: bool = False) -> Reply:
+    """An answer of just these bytes. `close` is for those that end with the connection: to close
+    one that the client may use again would be a race."""
+
+    async def act(exchange: Exchange) -> bool:
+        await exchange.send(data)
+        return not close
+
+    return Reply(name, act)
+
+
+@contextlib.contextmanager
+def traced() -> Iterator[list[str]]:
+    """Every new session tells what it does, as OpenTelemetry's and Sentry's instrumentation
+    arrange it."""
+    seen: list[str] = []
+    trace = aiohttp.TraceConfig()
+
+    async def started(_session: object, _context: object, told: Any) -> None:
+        seen.append(told.method)
+
+    trace.on_request_start.append(started)
+    init = aiohttp.ClientSession.__init__
+
+    def traced_init(self: aiohttp.ClientSession, *args: Any, **options: Any) -> None:
+        init(self, *args, **options, trace_configs=[trace])
+
+    with mock.patch.object(aiohttp.ClientSession, "__init__", traced_init):
+        yield seen
+
+
+# ---- which road --------------------------------------------------------------------------------
+
+
+def road(client: OmnichatClient) -> object:
+    return type(client._transport._road)
+
+
+def test_a_session_that_nobody_hooks_is_gone_past() -> None:
+    async def main() -> None:
+        async with served([OK]) as (_, client):
+            await execute(client, READ)
+            assert road(client) is OwnConnections
+
+    run(main())
+
+
+def test_tracing_of_all_sessions_sees_our_requests() -> None:
+    async def main() -> None:
+        with traced() as seen:
+            async with served([OK]) as (server, client):
+                assert await execute(client, READ) == {"ok": True}
+                assert await execute(client, ONCE) == {"ok": True}
+                assert road(client) is ThroughSession
+                assert seen == [request.method for request in server.requests] == ["GET", "PUT"]
+
+    run(main())
+
+
+def test_a_stand_in_for_the_requests_of_sessions_is_asked() -> None:
+    """As aioresponses and VCR.py put one there."""
+
+    async def main() -> None:
+        async with HostileServer([OK]) as server:
+            original = aiohttp.ClientSession._request
+
+            async def stand_in(
+                self: aiohttp.ClientSession, method: str, _url: object, **options: Any
+            ) -> aiohttp.ClientResponse:
+                return await original(self, method, server.url, **options)
+
+            with mock.patch.object(aiohttp.ClientSession, "_request", stand_in):
+                async with quick_client("https://nothing.invalid/v1") as client:
+                    assert await execute(client, READ) == {"ok": True}
+                    assert road(client) is ThroughSession
+            assert len(server.requests) == 1
+
+    run(main())
+
+
+def test_a_mock_of_the_requests_of_sessions_is_asked() -> None:
+    async def main() -> None:
+        double = mock.patch.object(aiohttp.ClientSession, "_request", autospec=True)
+        with double as asked:
+            asked.side_effect = aiohttp.ClientConnectionError("as the test says")
+            async with quick_client("https://nothing.invalid/v1") as client:
+                assert isinstance(await failure_of(client, ONCE), NotSent)
+                assert asked.await_count == 5
+
+    run(main())
+
+
+@pytest.mark.parametrize(
+    ("version", "known"),
+    [
+        ("3.11.9", False),
+        ("3.12.0", True),
+        ("3.14.0rc1", True),
+        ("3.15.0", False),
+        ("4.0.0a1", False),
+    ],
+)
+def test_the_parts_of_an_aiohttp_that_this_was_not_tried_with_are_left_alone(
+    version: str, known: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(aiohttp, "__version__", version)
+
+    async def main() -> None:
+        async with served([OK]) as (server, client):
+            session = client._transport._session
+            assert session is None
+            assert await execute(client, READ) == {"ok": True}
+            assert road(client) is (OwnConnections if known else ThroughSession)
+            assert len(server.requests) == client.limiter.stats().granted == 1
+
+    run(main())
+
+
+def test_the_installed_aiohttp_is_one_that_this_was_tried_with() -> None:
+    async def main() -> None:
+        async with aiohttp.ClientSession() as session:
+            assert is_bare(session)
+
+    run(main())
+
+
+# ---- the same on all roads ---------------------------------------------------------------------
+
+
+async def outcome(client: OmnichatClient, call: Call[Any]) -> tuple[object, ...]:
+    """What a call comes to, as far as a caller can see it."""
+    try:
+        return ("good", await execute(client, call))
+    except OmnichatError as error:
+        seen = [getattr(error, name, None) for name in ("status", "code", "body", "attempts")]
+        cause = type(error.__cause__).__name__
+        return (type(error).__name__, *seen, cause if isinstance(error, OutcomeUnknown) else "")
+
+
+@contextlib.asynccontextmanager
+async def on_road(name: str, url: str) -> Any:
+    """A client whose requests take this road."""
+    async with contextlib.AsyncExitStack() as stack:
+        if name == "hooked":
+            stack.enter_context(traced())
+        session = None
+        if name == "given":
+            session = await stack.enter_async_context(aiohttp.ClientSession())
+        limiter = RateLimiter(10_000)
+        client = quick_client(url, session=session, limiter=limiter)
+        yield await stack.enter_async_context(client)
+
+
+HEAD = b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\n"
+SQUEEZED = {"Content-Encoding": "gzip"}
+ANSWERS = [
+    OK,
+    reply(204),
+    reply(200, {"deep": [1, "王", None]}, {"X-Twice": "a", "x-twice": "b"}),
+    reply(404, {"errorCode": "ROOM_NOT_FOUND"}),
+    reply(503, b"<html>down</html>"),
+    reply(302, b"", {"Location": "/elsewhere"}),
+    reply(body=gzip.compress(b'{"ok": true}'), headers=SQUEEZED),
+    reply(body=b"no gzip", headers=SQUEEZED),
+    drip(body={"ok": True}, chunk=3, delay=0.001),
+    slow(0.02, OK),
+    drop(),
+    drop(reset=False),
+    truncated(200, b'{"ok"'),
+    truncated(400, b'{"errorCode": "INVALID_FORMAT"}'),
+    garbage(),
+    drop_when_reused(OK),
+    raw("until the connection ends", HEAD + b"\r\n" + b'{"ok": true}', close=True),
+    raw("chunks", HEAD + b"Transfer-Encoding: chunked\r\n\r\n5\r\n[1, 2\r\n1\r\n]\r\n0\r\n\r\n"),
+    raw("a broken chunk", HEAD + b"Transfer-Encoding: chunked\r\n\r\nzz\r\n[1]\r\n0\r\n\r\n"),
+    raw("half a chunk", HEAD + b"Transfer-Encoding: chunked\r\n\r\n9\r\n[1, 2", close=True),
+    raw("HTTP/1.0", b"HTTP/1.0 200 OK\r\nContent-Length: 2\r\n\r\n{}"),
+    raw("early hints", b"HTTP/1.1 103 Hints\r\n\r\n" + HEAD + b"Content-Length: 2\r\n\r\n{}"),
+    raw("a head too long", HEAD + b"X-Long: " + b"x" * 20_000 + b"\r\n\r\n"),
+    raw("half a head", HEAD, close=True),
+    raw("two lengths", HEAD + b"Content-Length: 2\r\nContent-Length: 3\r\n\r\n{} "),
+    raw("more than it said", HEAD + b"Content-Length: 2\r\n\r\n{}{}"),
+]
+
+
+@CALLS
+@pytest.mark.parametrize("answer", ANSWERS, ids=lambda answer: answer.name)
+def test_a_call_comes_to_the_same(call: Call[Any], answer: Reply) -> None:
+    async def main() -> None:
+        found = {}
+        for name in ("own", "hooked", "given"):
+            async with HostileServer([answer]) as server, on_road(name, server.url) as client:
+                outcomes = [await outcome(client, call) for _ in range(2)]
+                found[name] = (outcomes, len(server.requests), client.limiter.stats().granted)
+        assert found["own"] == found["hooked"] == found["given"]
+        assert found["own"][1] == found["own"][2]  # nothing was sent that nobody counted
+
+    run(main())
+
+
+@CALLS
+def test_the_same_request_is_sent(call: Call[Any]) -> None:
+    async def main() -> None:
+        sent = []
+        for name in ("own", "hooked", "given"):
+            async with HostileServer([OK]) as server, on_road(name, server.url) as client:
+                await execute(client, call)
+                (request,) = server.requests
+                headers = {**request.headers, "host": "h"}
+                sent.append((request.method, request.target, headers, request.body))
+        assert sent[0] == sent[1] == sent[2]
+        assert sent[0][2]["authorization"].startswith("Bearer ")
+        assert sent[0][2]["accept"] == "application/json"
+
+    run(main())
+
+
+@CALLS
+@pytest.mark.parametrize("url", [refused_url(), unresolvable_url()], ids=["refused", "no name"])
+def test_a_server_that_is_not_there(call: Call[Any], url: str) -> None:
+    async def main() -> None:
+        reasons = []
+        for name in ("own", "hooked", "given"):
+            async with on_road(name, url) as client:
+                error = await failure_of(client, call)
+                assert isinstance(error, NotSent)
+                reasons.append((error.reason, error.attempts))
+        assert reasons[0] == reasons[1] == reasons[2]
+
+    run(main())
+
+
+def test_a_connection_that_takes_too_long_to_open(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("omnichat_async.transport.CONNECT_S", 0.01)
+
+    async def never(*_: object, **__: object) -> None:
+        await asyncio.get_running_loop().create_future()
+
+    async def main() -> None:
+        reasons = []
+        for name in ("own", "hooked", "given"):
+            async with HostileServer([OK]) as server, on_road(name, server.url) as client:
+                with mock.patch("aiohttp.connector.aiohappyeyeballs.start_connection", never):
+                    error = await failure_of(client, ONCE)
+                assert isinstance(error, NotSent)
+                assert server.connections == 0
+                reasons.append((error.reason, error.attempts))
+        assert reasons == [("no connection (ConnectionTimeoutError)", 5)] * 3
+
+    run(main())
+
+
+@pytest.mark.parametrize("name", ["own", "hooked"])
+def test_closing_ends_what_waits_for_an_answer(name: str) -> None:
+    async def main() -> None:
+        async with HostileServer([silent()]) as server, on_road(name, server.url) as client:
+            waiting = asyncio.ensure_future(failure_of(client, ONCE))
+            await server.wait_for_requests(1)
+            await client.aclose()
+            assert isinstance(await waiting, OutcomeUnknown)
+            await asyncio.gather(*server._handlers)  # each ends when its connection does
+
+    run(main())
