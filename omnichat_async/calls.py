@@ -145,7 +145,7 @@ class Call(Generic[T]):
 
     `path` is a template such as ``/messages/{message_id}`` filled from `path_params`, each
     percent-encoded whole. A None among `params` is left out; `query` is a part of the query that is
-    ready for the wire, and goes before them. `json` is the body, already in
+    encoded already, and goes before them as it is. `json` is the body, already in
     wire form. `shown` replaces the path in logs and errors where the path itself holds ids.
     `base` is the base URL of an API on another host, used in place of the client's own.
     """

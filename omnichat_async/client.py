@@ -73,8 +73,7 @@ class OmnichatClient:
 
     `token` is the API token, with or without "Bearer " (``$OMNICHAT_API_TOKEN``); `base_url` the
     API's URL with its ``/v1`` (``$OMNICHAT_BASE_URL``), https unless it is this machine.
-    `session` is an aiohttp session to use, which stays yours to close (tracing and doubles that
-    hook aiohttp sessions see the client's own only if they were there first); `limiter` a RateLimiter
+    `session` is an aiohttp session to use, which stays yours to close; `limiter` a RateLimiter
     to share with other clients of the same account (by default 40 requests/s for this one).
     `retry` says how persistent calls are. `timeout` is the time of one call in seconds, with
     everything it waits for (60; ``math.inf`` for no bound). `max_in_flight` bounds the requests

@@ -1,15 +1,16 @@
-"""How a request gets to the server: over connections of our own, or through an aiohttp session.
+"""How a request gets to the server: over connections of our own, or through a given session.
 
 Nothing leaves without a permit, and nothing is sent that nobody counted. An aiohttp session sends
-a GET, PUT or DELETE again by itself when a kept-alive connection turns out dead; in one that was
-given the innermost middleware takes the permit, and turns every failure into our own kind before
-the session can see it. Where nobody needs a session there is none in the way: what it does besides
-(redirects, cookies, proxies, tracing) is not wanted here, and takes as long as all the rest that
-aiohttp does for a request.
+a GET, PUT or DELETE again by itself when a kept-alive connection turns out dead. So in a session
+the innermost middleware takes the permit, and turns every failure into our own kind before the
+session can see it. Our own requests go past the session: what it does besides (redirects, cookies,
+proxies) is not wanted here, and takes as long as all the rest that aiohttp does for a request.
 """
 
 from __future__ import annotations
 
+import asyncio
+import re
 from functools import partial
 from types import FunctionType
 from typing import TYPE_CHECKING, Protocol
@@ -20,7 +21,6 @@ import aiohttp.client
 from omnichat_async.classify import Failure, Phase
 
 if TYPE_CHECKING:
-    import asyncio
     from collections.abc import Mapping
 
     from aiohttp.connector import Connection
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
     from omnichat_async.transport import Attempt
 
-__all__ = ["BROKEN", "OwnConnections", "Road", "ThroughSession", "is_bare"]
+__all__ = ["BROKEN", "OwnConnections", "Road", "ThroughSession", "is_known"]
 
 BROKEN = (aiohttp.ClientError, TimeoutError, OSError)
 """What aiohttp raises when there is no whole answer."""
@@ -37,18 +37,30 @@ _TRIED = ((3, 12), (3, 14))
 """The versions of aiohttp, from and to, whose parts below the session this was tried with."""
 
 
-def is_bare(session: aiohttp.ClientSession) -> bool:
-    """Whether nothing but aiohttp itself, in a version that we know, deals with the requests of
-    `session`. Tracing (OpenTelemetry, Sentry) and stand-ins (aioresponses, VCR.py) hook sessions,
-    and would miss what goes past them."""
+def is_known(version: str) -> bool:
+    """Whether the parts below the session of this aiohttp are those that we know."""
     first, last = _TRIED
-    major, minor = aiohttp.__version__.split(".")[:2]
-    request = aiohttp.ClientSession._request  # noqa: SLF001
+    found = re.match(r"(\d+)\.(\d+)", version)
+    return found is not None and first <= (int(found[1]), int(found[2])) <= last
+
+
+def _aiohttps_own(name: str) -> object:
+    """A method of aiohttp's session, or None where something stands in for it already."""
+    method = vars(aiohttp.ClientSession).get(name)
+    original = type(method) is FunctionType and method.__globals__ is vars(aiohttp.client)
+    return method if original else None
+
+
+_REQUEST, _REQUEST_INSIDE = _aiohttps_own("request"), _aiohttps_own("_request")
+
+
+def is_hooked(session: aiohttp.ClientSession) -> bool:
+    """Whether tracing (OpenTelemetry, Sentry) or a stand-in (aioresponses, VCR.py) waits for the
+    requests of `session`, and would miss what goes past it."""
     return (
-        first <= (int(major), int(minor)) <= last
-        and not session.trace_configs
-        and type(request) is FunctionType
-        and request.__globals__ is vars(aiohttp.client)
+        aiohttp.ClientSession._request is not _REQUEST_INSIDE  # noqa: SLF001
+        or aiohttp.ClientSession.request is not _REQUEST
+        or bool(session.trace_configs)
     )
 
 
@@ -72,7 +84,7 @@ class Road(Protocol):
 
 
 class OwnConnections:
-    """Over the connections of a session's pool, past the session, which only opens and closes it.
+    """Over the connections of our own session's pool, past the session, unless somebody hooks it.
 
     These are the steps that the session itself would take. A connection may take `connect_s`
     seconds to open.
@@ -103,9 +115,28 @@ class OwnConnections:
         body: bytes | None,
     ) -> aiohttp.ClientResponse:
         """See Road."""
+        if is_hooked(self._session):
+            middleware = partial(self._inside, attempt)
+            return await through(
+                self._session, method, url, headers, body, self._timeout, middleware
+            )
         request = aiohttp.ClientRequest(
             method, url, headers=headers, data=body, loop=self._loop, session=self._session
         )
+        return await self._send(attempt, request)
+
+    async def _inside(
+        self, attempt: Attempt, request: aiohttp.ClientRequest, _: aiohttp.ClientHandlerType
+    ) -> aiohttp.ClientResponse:
+        """The innermost middleware of a session that is hooked."""
+        try:
+            return await self._send(attempt, request)
+        except BROKEN as error:  # aiohttp must not see it, and send again
+            raise attempt.failure(error) from error
+
+    async def _send(
+        self, attempt: Attempt, request: aiohttp.ClientRequest
+    ) -> aiohttp.ClientResponse:
         await attempt.take_permit()
         connection = await self._connection(request, attempt)
         attempt.about_to_send()
@@ -123,10 +154,17 @@ class OwnConnections:
 
     async def _connection(self, request: aiohttp.ClientRequest, attempt: Attempt) -> Connection:
         """A connection that is ready for `request`, with a permit that is still good."""
+        traces = request._traces  # noqa: SLF001
         try:
-            connection = await self._pool.connect(request, traces=[], timeout=self._timeout)
+            connection = await self._pool.connect(request, traces=traces, timeout=self._timeout)
         except TimeoutError as error:
             raise aiohttp.ConnectionTimeoutError from error
+        except asyncio.CancelledError:
+            task = asyncio.current_task()
+            if task is not None and task.cancelling():
+                raise
+            # Nobody cancelled us: a pool that is closed cancels its own look for the address.
+            raise aiohttp.ClientConnectionError from None
         if attempt.must_pay_again():
             try:
                 await attempt.renew_permit()
@@ -134,15 +172,40 @@ class OwnConnections:
                 connection.release()
                 raise
         protocol = connection.protocol
-        if protocol is None or protocol.transport is None:
+        # What a server says before it is asked is no answer, and what comes behind it neither.
+        if protocol is None or protocol.should_close or not protocol.is_connected():
             connection.close()
             raise Failure(Phase.NOT_SENT, "a connection that was closed before its first use")
         protocol.set_response_params(read_until_eof=True)  # of an answer that hides its length
         return connection
 
 
+async def through(
+    session: aiohttp.ClientSession,
+    method: str,
+    url: URL,
+    headers: Mapping[str, str],
+    body: bytes | None,
+    timeout: aiohttp.ClientTimeout,
+    middleware: aiohttp.ClientMiddlewareType,
+) -> aiohttp.ClientResponse:
+    """Send a request through `session`, with our middleware as its innermost."""
+    return await session.request(
+        method,
+        url,
+        data=body,
+        headers=dict(headers),  # whoever hooks sessions may add to them
+        allow_redirects=False,  # the token goes to this host and to no other
+        raise_for_status=False,
+        auto_decompress=True,
+        timeout=timeout,
+        # What the session's own middlewares send is paced too.
+        middlewares=(*getattr(session, "_middlewares", ()), middleware),
+    )
+
+
 class ThroughSession:
-    """Through a session: one that was given, or ours where somebody hooks sessions.
+    """Through a session that was given, or ours where we do not know what is below it.
 
     A connection may take `connect_s` seconds to open, and be silent for `read_s`.
     """
@@ -171,21 +234,8 @@ class ThroughSession:
         body: bytes | None,
     ) -> aiohttp.ClientResponse:
         """See Road."""
-        return await self._session.request(
-            method,
-            url,
-            data=body,
-            headers=headers,
-            allow_redirects=False,  # the token goes to this host and to no other
-            raise_for_status=False,
-            auto_decompress=True,
-            timeout=self._timeout,
-            # Innermost, so that what the session's own middlewares send is paced too.
-            middlewares=(
-                *getattr(self._session, "_middlewares", ()),
-                partial(self._paced, attempt),
-            ),
-        )
+        middleware = partial(self._paced, attempt)
+        return await through(self._session, method, url, headers, body, self._timeout, middleware)
 
     async def _paced(
         self,

@@ -13,7 +13,7 @@ from multidict import CIMultiDict
 from yarl import URL
 
 from omnichat_async.classify import Failure, Phase, Reply
-from omnichat_async.connections import BROKEN, OwnConnections, ThroughSession, is_bare
+from omnichat_async.connections import BROKEN, OwnConnections, ThroughSession, is_known
 from omnichat_async.errors import ConfigurationError, DecodeError, InvalidRequest
 from omnichat_async.limits import InFlight, QueueTooLong
 
@@ -205,13 +205,14 @@ class _Watch:
         self._heard = heard
         self._attempts: set[Attempt] = set()
         self._timer: asyncio.TimerHandle | None = None
+        self._next_look = 0.0
 
     def bound(self, attempt: Attempt) -> asyncio.Timeout:
         """Look after `attempt` until it is left; what it does goes inside of what this gives."""
         self._attempts.add(attempt)
         if self._timer is None:
             self._look_later()
-        attempt.bound = asyncio.timeout_at(attempt.alarm(self._loop.time() + READ_S / 8))
+        attempt.bound = asyncio.timeout_at(attempt.alarm(self._next_look))
         return attempt.bound
 
     def leave(self, attempt: Attempt) -> None:
@@ -231,18 +232,18 @@ class _Watch:
             self._timer = None
 
     def _look_later(self) -> None:
-        self._timer = self._loop.call_later(READ_S / 8, self._look)
+        self._next_look = self._loop.time() + READ_S / 8
+        self._timer = self._loop.call_at(self._next_look, self._look)
 
     def _look(self) -> None:
-        assert self._timer is not None
         now = self._loop.time()
-        late, self._timer = now - self._timer.when(), None
+        late, self._timer = now - self._next_look, None
+        if self._attempts:
+            self._look_later()
         # A loop that stood still has still to read what came in meanwhile.
         heard_by = now - READ_S if self._heard and late < STOOD_STILL_S else -math.inf
         for attempt in self._attempts:
-            attempt.look(now, until=now + READ_S / 8, heard_by=heard_by)
-        if self._attempts:
-            self._look_later()
+            attempt.look(now, until=self._next_look, heard_by=heard_by)
 
 
 class Transport:
@@ -340,10 +341,10 @@ class Transport:
 
     async def aclose(self) -> None:
         """Close the session this transport made. Later calls raise ConfigurationError."""
-        self._running_loop()
+        loop = self._running_loop()
         self._closed = True
         session, self._session = self._session, None
-        if self._watch is not None:
+        if self._watch is not None and self._loop is loop:  # nothing lives on in another one
             if self._given is None:
                 self._watch.break_off()  # closing the session alone would leave readers waiting
             self._watch.rest()
@@ -381,7 +382,7 @@ class Transport:
             _warm_up_malloc()
             ended, self._session = self._session, _own_session()
         assert self._session is not None
-        if self._given is None and is_bare(self._session):
+        if self._given is None and is_known(aiohttp.__version__):
             self._road = OwnConnections(self._session, loop, connect_s=CONNECT_S)
         else:
             self._road = ThroughSession(self._session, connect_s=CONNECT_S, read_s=READ_S)

@@ -386,6 +386,8 @@ def test_closing_with_calls_in_flight(max_in_flight: int) -> None:
             assert isinstance(first, OutcomeUnknown)
             assert [type(each) for each in others] == [ConfigurationError] * 3
             assert len(server.requests) == 1
+            # Whoever waited for a place took no permit; the others had stood in line for theirs.
+            assert limiter.stats().granted == (1 if max_in_flight == 1 else 4)
 
     run(main())
 

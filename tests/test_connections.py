@@ -10,11 +10,13 @@ from typing import TYPE_CHECKING, Any
 from unittest import mock
 
 import aiohttp
+import attrs
 import pytest
 
-from omnichat_async import OmnichatError, RateLimiter
-from omnichat_async.connections import OwnConnections, ThroughSession, is_bare
+from omnichat_async import ConfigurationError, OmnichatError, RateLimiter
+from omnichat_async.connections import OwnConnections, ThroughSession, is_hooked, is_known
 from omnichat_async.errors import NotSent, OutcomeUnknown
+from omnichat_async.transport import SLOWEST_UPLOAD
 from tests.support.calls import (
     ONCE,
     READ,
@@ -42,7 +44,7 @@ from tests.support.wire import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import AsyncIterator, Iterator
 
     from omnichat_async import OmnichatClient
     from omnichat_async.calls import Call
@@ -62,6 +64,15 @@ def raw(name: str, data: bytes, *, close: bool = False) -> Reply:
         return not close
 
     return Reply(name, act)
+
+
+def never_connected() -> contextlib.AbstractContextManager[object]:
+    """While it lasts no connection opens."""
+
+    async def never(*_: object, **__: object) -> None:
+        await asyncio.get_running_loop().create_future()
+
+    return mock.patch("aiohttp.connector.aiohappyeyeballs.start_connection", never)
 
 
 @contextlib.contextmanager
@@ -84,20 +95,7 @@ def traced() -> Iterator[list[str]]:
         yield seen
 
 
-# ---- which road --------------------------------------------------------------------------------
-
-
-def road(client: OmnichatClient) -> object:
-    return type(client._transport._road)
-
-
-def test_a_session_that_nobody_hooks_is_gone_past() -> None:
-    async def main() -> None:
-        async with served([OK]) as (_, client):
-            await execute(client, READ)
-            assert road(client) is OwnConnections
-
-    run(main())
+# ---- hooks -------------------------------------------------------------------------------------
 
 
 def test_tracing_of_all_sessions_sees_our_requests() -> None:
@@ -106,41 +104,51 @@ def test_tracing_of_all_sessions_sees_our_requests() -> None:
             async with served([OK]) as (server, client):
                 assert await execute(client, READ) == {"ok": True}
                 assert await execute(client, ONCE) == {"ok": True}
-                assert road(client) is ThroughSession
                 assert seen == [request.method for request in server.requests] == ["GET", "PUT"]
 
     run(main())
 
 
-def test_a_stand_in_for_the_requests_of_sessions_is_asked() -> None:
-    """As aioresponses and VCR.py put one there."""
+@pytest.mark.parametrize("before", [0, 2], ids=["from the start", "later"])
+@pytest.mark.parametrize("method", ["request", "_request"])
+def test_a_stand_in_for_the_requests_of_sessions_is_asked(method: str, before: int) -> None:
+    """As tests put one there, and VCR.py."""
 
     async def main() -> None:
-        async with HostileServer([OK]) as server:
-            original = aiohttp.ClientSession._request
-
-            async def stand_in(
-                self: aiohttp.ClientSession, method: str, _url: object, **options: Any
-            ) -> aiohttp.ClientResponse:
-                return await original(self, method, server.url, **options)
-
-            with mock.patch.object(aiohttp.ClientSession, "_request", stand_in):
-                async with quick_client("https://nothing.invalid/v1") as client:
-                    assert await execute(client, READ) == {"ok": True}
-                    assert road(client) is ThroughSession
-            assert len(server.requests) == 1
+        async with served([OK]) as (server, client):
+            for _ in range(before):
+                await execute(client, READ)
+            broken = aiohttp.ClientConnectionError("as the test says")
+            with mock.patch.object(aiohttp.ClientSession, method, autospec=True) as asked:
+                asked.side_effect = broken
+                assert isinstance(await failure_of(client, ONCE), NotSent)
+                assert asked.call_count == 5
+            assert len(server.requests) == before
+            assert await execute(client, ONCE) == {"ok": True}
+            assert len(server.requests) == before + 1
 
     run(main())
 
 
-def test_a_mock_of_the_requests_of_sessions_is_asked() -> None:
+def test_a_stand_in_may_send_on_and_may_add_headers_of_its_own() -> None:
+    original = aiohttp.ClientSession._request
+    added = iter([{"traceparent": "1"}, {}])
+
+    async def stand_in(
+        self: aiohttp.ClientSession, *args: Any, headers: dict[str, str], **options: Any
+    ) -> aiohttp.ClientResponse:
+        headers.update(next(added))
+        return await original(self, *args, headers=headers, **options)
+
     async def main() -> None:
-        double = mock.patch.object(aiohttp.ClientSession, "_request", autospec=True)
-        with double as asked:
-            asked.side_effect = aiohttp.ClientConnectionError("as the test says")
-            async with quick_client("https://nothing.invalid/v1") as client:
-                assert isinstance(await failure_of(client, ONCE), NotSent)
-                assert asked.await_count == 5
+        async with served([OK]) as (server, client):
+            with mock.patch.object(aiohttp.ClientSession, "_request", stand_in):
+                for _ in range(2):
+                    assert await execute(client, READ) == {"ok": True}
+            assert await execute(client, READ) == {"ok": True}
+            spans = [request.headers.get("traceparent") for request in server.requests]
+            assert spans == ["1", None, None]
+            assert client.limiter.stats().granted == 3
 
     run(main())
 
@@ -151,8 +159,10 @@ def test_a_mock_of_the_requests_of_sessions_is_asked() -> None:
         ("3.11.9", False),
         ("3.12.0", True),
         ("3.14.0rc1", True),
-        ("3.15.0", False),
+        ("3.14", True),
+        ("3.15rc1", False),
         ("4.0.0a1", False),
+        ("", False),
     ],
 )
 def test_the_parts_of_an_aiohttp_that_this_was_not_tried_with_are_left_alone(
@@ -162,10 +172,9 @@ def test_the_parts_of_an_aiohttp_that_this_was_not_tried_with_are_left_alone(
 
     async def main() -> None:
         async with served([OK]) as (server, client):
-            session = client._transport._session
-            assert session is None
             assert await execute(client, READ) == {"ok": True}
-            assert road(client) is (OwnConnections if known else ThroughSession)
+            road = client._transport._road
+            assert type(road) is (OwnConnections if known else ThroughSession)
             assert len(server.requests) == client.limiter.stats().granted == 1
 
     run(main())
@@ -173,8 +182,9 @@ def test_the_parts_of_an_aiohttp_that_this_was_not_tried_with_are_left_alone(
 
 def test_the_installed_aiohttp_is_one_that_this_was_tried_with() -> None:
     async def main() -> None:
+        assert is_known(aiohttp.__version__)
         async with aiohttp.ClientSession() as session:
-            assert is_bare(session)
+            assert not is_hooked(session)
 
     run(main())
 
@@ -192,18 +202,21 @@ async def outcome(client: OmnichatClient, call: Call[Any]) -> tuple[object, ...]
         return (type(error).__name__, *seen, cause if isinstance(error, OutcomeUnknown) else "")
 
 
+ROADS = ("own", "hooked", "given", "unknown")
+
+
 @contextlib.asynccontextmanager
-async def on_road(name: str, url: str) -> Any:
+async def on_road(name: str, url: str, **options: Any) -> AsyncIterator[OmnichatClient]:
     """A client whose requests take this road."""
     async with contextlib.AsyncExitStack() as stack:
         if name == "hooked":
             stack.enter_context(traced())
+        if name == "unknown":
+            stack.enter_context(mock.patch.object(aiohttp, "__version__", "99.0.0"))
         session = None
         if name == "given":
             session = await stack.enter_async_context(aiohttp.ClientSession())
-        limiter = RateLimiter(10_000)
-        client = quick_client(url, session=session, limiter=limiter)
-        yield await stack.enter_async_context(client)
+        yield await stack.enter_async_context(quick_client(url, session=session, **options))
 
 
 HEAD = b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\n"
@@ -243,11 +256,11 @@ ANSWERS = [
 def test_a_call_comes_to_the_same(call: Call[Any], answer: Reply) -> None:
     async def main() -> None:
         found = {}
-        for name in ("own", "hooked", "given"):
+        for name in ROADS:
             async with HostileServer([answer]) as server, on_road(name, server.url) as client:
                 outcomes = [await outcome(client, call) for _ in range(2)]
                 found[name] = (outcomes, len(server.requests), client.limiter.stats().granted)
-        assert found["own"] == found["hooked"] == found["given"]
+        assert all(each == found["own"] for each in found.values())
         assert found["own"][1] == found["own"][2]  # nothing was sent that nobody counted
 
     run(main())
@@ -257,13 +270,13 @@ def test_a_call_comes_to_the_same(call: Call[Any], answer: Reply) -> None:
 def test_the_same_request_is_sent(call: Call[Any]) -> None:
     async def main() -> None:
         sent = []
-        for name in ("own", "hooked", "given"):
+        for name in ROADS:
             async with HostileServer([OK]) as server, on_road(name, server.url) as client:
                 await execute(client, call)
                 (request,) = server.requests
                 headers = {**request.headers, "host": "h"}
                 sent.append((request.method, request.target, headers, request.body))
-        assert sent[0] == sent[1] == sent[2]
+        assert all(each == sent[0] for each in sent)
         assert sent[0][2]["authorization"].startswith("Bearer ")
         assert sent[0][2]["accept"] == "application/json"
 
@@ -275,12 +288,12 @@ def test_the_same_request_is_sent(call: Call[Any]) -> None:
 def test_a_server_that_is_not_there(call: Call[Any], url: str) -> None:
     async def main() -> None:
         reasons = []
-        for name in ("own", "hooked", "given"):
+        for name in ROADS:
             async with on_road(name, url) as client:
                 error = await failure_of(client, call)
                 assert isinstance(error, NotSent)
                 reasons.append((error.reason, error.attempts))
-        assert reasons[0] == reasons[1] == reasons[2]
+        assert len(set(reasons)) == 1
 
     run(main())
 
@@ -288,24 +301,21 @@ def test_a_server_that_is_not_there(call: Call[Any], url: str) -> None:
 def test_a_connection_that_takes_too_long_to_open(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("omnichat_async.transport.CONNECT_S", 0.01)
 
-    async def never(*_: object, **__: object) -> None:
-        await asyncio.get_running_loop().create_future()
-
     async def main() -> None:
         reasons = []
-        for name in ("own", "hooked", "given"):
+        for name in ROADS:
             async with HostileServer([OK]) as server, on_road(name, server.url) as client:
-                with mock.patch("aiohttp.connector.aiohappyeyeballs.start_connection", never):
+                with never_connected():
                     error = await failure_of(client, ONCE)
                 assert isinstance(error, NotSent)
                 assert server.connections == 0
                 reasons.append((error.reason, error.attempts))
-        assert reasons == [("no connection (ConnectionTimeoutError)", 5)] * 3
+        assert reasons == [("no connection (ConnectionTimeoutError)", 5)] * len(ROADS)
 
     run(main())
 
 
-@pytest.mark.parametrize("name", ["own", "hooked"])
+@pytest.mark.parametrize("name", ["own", "hooked", "unknown"])
 def test_closing_ends_what_waits_for_an_answer(name: str) -> None:
     async def main() -> None:
         async with HostileServer([silent()]) as server, on_road(name, server.url) as client:
@@ -314,5 +324,125 @@ def test_closing_ends_what_waits_for_an_answer(name: str) -> None:
             await client.aclose()
             assert isinstance(await waiting, OutcomeUnknown)
             await asyncio.gather(*server._handlers)  # each ends when its connection does
+
+    run(main())
+
+
+# ---- our own, hooked or not --------------------------------------------------------------------
+
+OURS = pytest.mark.parametrize("name", ["own", "hooked"])
+
+
+@OURS
+def test_a_timeout_while_connecting_says_that_nothing_was_sent(name: str) -> None:
+    async def main() -> None:
+        async with (
+            HostileServer([OK]) as server,
+            on_road(name, server.url, timeout=0.1) as client,
+        ):
+            with never_connected():
+                assert isinstance(await failure_of(client, ONCE), NotSent)
+            assert server.connections == 0
+
+    run(main())
+
+
+@OURS
+def test_closing_while_connecting(name: str) -> None:
+    async def main() -> None:
+        async with HostileServer([OK]) as server, on_road(name, server.url) as client:
+            with never_connected():
+                waiting = asyncio.ensure_future(failure_of(client, ONCE))
+                await asyncio.sleep(0.05)
+                await client.aclose()
+                waiting.cancel()
+                await asyncio.wait([waiting])
+            assert waiting.cancelled()
+            assert server.connections == 0
+
+    run(main())
+
+
+@OURS
+def test_closing_while_the_name_is_looked_up(name: str) -> None:
+    """aiohttp then cancels what waits, whom nobody had cancelled."""
+
+    async def main() -> None:
+        asked = asyncio.Event()
+
+        async def never(*_: object, **__: object) -> None:
+            asked.set()
+            await asyncio.get_running_loop().create_future()
+
+        async with on_road(name, "http://localhost:9/v1") as client:
+            with mock.patch("aiohttp.resolver.ThreadedResolver.resolve", never):
+                waiting = asyncio.ensure_future(failure_of(client, ONCE))
+                await asked.wait()
+                await client.aclose()
+                assert isinstance(await waiting, ConfigurationError)
+
+    run(main())
+
+
+@OURS
+def test_a_stale_permit_is_paid_again(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    create = aiohttp.TCPConnector._create_connection
+
+    async def slowly(self: aiohttp.TCPConnector, *args: Any) -> Any:
+        protocol = await create(self, *args)
+        await asyncio.sleep(0.1)
+        return protocol
+
+    monkeypatch.setattr(aiohttp.TCPConnector, "_create_connection", slowly)
+
+    async def main() -> None:
+        limiter = RateLimiter(1000)
+        async with (
+            HostileServer([OK]) as server,
+            on_road(name, server.url, limiter=limiter) as client,
+        ):
+            await asyncio.gather(*(execute(client, READ) for _ in range(4)))
+            assert limiter.stats().voided == server.connections == 4
+            assert limiter.stats().granted == len(server.requests) == 4
+
+    run(main())
+
+
+@OURS
+def test_a_large_body_has_time_to_arrive(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("omnichat_async.transport.READ_S", 0.1)
+    large = attrs.evolve(ONCE, json="x" * SLOWEST_UPLOAD)
+
+    async def main() -> None:
+        script = [slow(0.4, OK)]
+        async with HostileServer(script) as server, on_road(name, server.url) as client:
+            assert await execute(client, large) == {"ok": True}
+            assert len(server.requests) == 1
+
+    run(main())
+
+
+@OURS
+@CALLS
+def test_what_a_server_says_unasked_is_nobodys_answer(name: str, call: Call[Any]) -> None:
+    """As a load balancer takes leave of a connection that stood idle."""
+    leave = b"HTTP/1.1 408 Request Timeout\r\nContent-Length: 0\r\n\r\n"
+    answered = asyncio.Event()
+
+    async def then_leave(exchange: Exchange) -> bool:
+        await OK.act(exchange)
+        await asyncio.sleep(0.02)
+        await exchange.send(leave)
+        answered.set()
+        return await silent().act(exchange)
+
+    async def main() -> None:
+        script = [Reply("leave", then_leave), OK]
+        async with HostileServer(script) as server, on_road(name, server.url) as client:
+            assert await execute(client, READ) == {"ok": True}
+            await answered.wait()
+            await asyncio.sleep(0.02)
+            assert await execute(client, call) == {"ok": True}
+            assert [request.connection for request in server.requests] == [0, 1]
 
     run(main())

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import enum
 import gc
 import itertools
 import json
@@ -295,6 +296,16 @@ def test_a_walk_gives_each_row_once_and_in_order(
     assert rows == api.rows(window.after, window.before)
     assert api.worst_in_flight <= concurrency
     assert listing.checkpoint.done
+
+
+def test_a_page_size_that_is_a_member_of_an_enum_is_its_number() -> None:
+    class Size(int, enum.Enum):
+        SMALL = 3
+
+    api = Api(times=weekly(7))
+    rows = run_virtual(all_of(api.listing(whole(1), page_size=Size.SMALL)))
+    assert ids(rows) == list(range(7))
+    assert {asked(call)["pageSize"] for call in api.asked} == {3}
 
 
 @settings(max_examples=120, deadline=None)

@@ -581,6 +581,24 @@ def test_a_deadline_is_kept_to_the_moment(before: float) -> None:
     assert run_virtual(main()) == pytest.approx(seconds, abs=1e-3)
 
 
+def test_a_deadline_is_kept_where_a_look_comes_later_than_usual(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    async def main() -> float:
+        loop = asyncio.get_running_loop()
+        watch = transport._Watch(loop, heard=True)
+        first = asyncio.ensure_future(Waiting(watch).wait())
+        await asyncio.sleep(0)
+        monkeypatch.setattr(transport, "READ_S", 0.8)
+        one = Waiting(watch, loop.time() + 0.5)
+        await one.wait()
+        await first
+        assert one.ended_at is not None
+        return one.ended_at - loop.time()
+
+    assert run_virtual(main()) == pytest.approx(0.5 - 3.75, abs=1e-2)
+
+
 def test_a_deadline_that_passed_while_the_loop_stood_still_ends_at_once() -> None:
     async def main() -> float:
         loop = asyncio.get_running_loop()

@@ -50,6 +50,7 @@ class Listing(Generic[T]):
             _check_range("concurrency", concurrency, MAX_CONCURRENCY)
             source = copy.copy(source)
             source.concurrency = lambda: concurrency
+        page_size = int(page_size)  # a member of an enum goes over the wire as its number
         size, start = (
             page_size,
             Position(None if query.window is None else next(split(query.window)), size=page_size),
