@@ -81,6 +81,7 @@ class Road(Protocol):
     ) -> aiohttp.ClientResponse:
         """Send a request once and wait for the head of its answer. Raises what is BROKEN, or
         Failure."""
+        ...
 
 
 class OwnConnections:
