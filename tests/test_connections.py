@@ -6,6 +6,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import gzip
+import socket
 from typing import TYPE_CHECKING, Any
 from unittest import mock
 
@@ -40,7 +41,6 @@ from tests.support.wire import (
     silent,
     slow,
     truncated,
-    unresolvable_url,
 )
 
 if TYPE_CHECKING:
@@ -284,16 +284,34 @@ def test_the_same_request_is_sent(call: Call[Any]) -> None:
 
 
 @CALLS
-@pytest.mark.parametrize("url", [refused_url(), unresolvable_url()], ids=["refused", "no name"])
-def test_a_server_that_is_not_there(call: Call[Any], url: str) -> None:
+def test_a_server_that_is_not_there(call: Call[Any]) -> None:
     async def main() -> None:
-        reasons = []
+        reasons, url = [], refused_url()
         for name in ROADS:
             async with on_road(name, url) as client:
                 error = await failure_of(client, call)
                 assert isinstance(error, NotSent)
                 reasons.append((error.reason, error.attempts))
         assert len(set(reasons)) == 1
+
+    run(main())
+
+
+@CALLS
+def test_a_name_that_nobody_knows(call: Call[Any]) -> None:
+    unknown = OSError(socket.EAI_NONAME, "Name or service not known")
+
+    async def main() -> None:
+        reasons = []
+        for name in ROADS:
+            async with on_road(name, "http://localhost:9/v1") as client:
+                resolve = "aiohttp.resolver.ThreadedResolver.resolve"
+                with mock.patch(resolve, side_effect=unknown):
+                    error = await failure_of(client, call)
+                assert isinstance(error, NotSent)
+                reasons.append((error.reason, error.attempts))
+        assert len(set(reasons)) == 1
+        assert reasons[0][0].startswith("no connection (ClientConnectorDNSError")
 
     run(main())
 
