@@ -657,7 +657,13 @@ REFUSED_400 = reply(400, {"errorCode": "INVALID_FORMAT"})
 
 @pytest.mark.parametrize(
     "script",
-    [[OK], [reply(503)], [REFUSED_400], [reply(503), reply(429), OK], [reply(body=b"no")]],
+    [
+        [OK],
+        [reply(503)],
+        [REFUSED_400],
+        [reply(503), reply(429, headers={"Retry-After": "0"}), OK],
+        [reply(body=b"no")],
+    ],
     ids=["good", "503", "400", "good in the end", "unreadable"],
 )
 def test_a_call_leaves_nothing_for_the_garbage_collector(script: list[Reply]) -> None:
