@@ -14,28 +14,24 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from benchmarks.bench_fanout import LINE, people
 from benchmarks.support.child import answer
 from omnichat_async import OmnichatClient
 from omnichat_async.jobs import FanOut, Message
 from omnichat_async.models import Text
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Coroutine, Iterator
-
-
-def recipients(count: int) -> Iterator[dict[str, str]]:
-    """People as a file or a query would give them."""
-    return ({"to": f"U{number:032x}"} for number in range(count))
+    from collections.abc import Callable, Coroutine
 
 
 async def plan(folder: Path, count: int) -> None:
     """As a fan-out writes them down."""
     message = Message.broadcast(
-        subject="Sale", platform="line", channel_id="1650000000", messages=[Text("It has begun")]
+        subject="Sale", platform="line", channel_id=LINE, messages=[Text("It has begun")]
     )
     url = "http://127.0.0.1:9/v1"
     async with OmnichatClient("t", base_url=url) as sdk, FanOut(sdk, folder / "journal") as job:
-        planned = await job.plan(message, recipients(count))
+        planned = await job.plan(message, people(count))
     assert planned.recipients == count
 
 
@@ -46,8 +42,8 @@ async def plan_by_hand(folder: Path, count: int) -> None:
         database.execute("PRAGMA journal_mode = WAL")
         database.execute("PRAGMA synchronous = FULL")
         database.execute("CREATE TABLE people (n INTEGER PRIMARY KEY, address TEXT UNIQUE)")
-        people = recipients(count)
-        while rows := [(person["to"],) for person in itertools.islice(people, 5_000)]:
+        source = people(count)
+        while rows := [(person["to"],) for person in itertools.islice(source, 5_000)]:
             database.execute("BEGIN")
             database.executemany("INSERT OR IGNORE INTO people (address) VALUES (?)", rows)
             database.execute("COMMIT")

@@ -88,7 +88,7 @@ class Attempt:
         now: Callable[[], float],
         deadline: float = math.inf,
         on_start: Callable[[float], None] | None = None,
-        check: Callable[[], object] | None = None,
+        check: Callable[[], object],
     ) -> None:
         self.lane: Lane = lane
         self.sent = False
@@ -118,8 +118,7 @@ class Attempt:
             raise Failure(Phase.NOT_SENT, str(error), transient=False) from None
         if self._on_start is not None:
             self._on_start(self.now() - start)
-        if self._check is not None:  # much may have happened meanwhile
-            self._check()
+        self._check()  # much may have happened meanwhile
 
     def must_pay_again(self) -> bool:
         """Whether opening a connection took so long that the permit is no longer good."""

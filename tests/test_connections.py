@@ -26,6 +26,7 @@ from tests.support.calls import (
     failure_of,
     quick_client,
     served,
+    slow_opening,
 )
 from tests.support.run import run
 from tests.support.wire import (
@@ -404,14 +405,7 @@ def test_closing_while_the_name_is_looked_up(name: str) -> None:
 
 @OURS
 def test_a_stale_permit_is_paid_again(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    create = aiohttp.TCPConnector._create_connection
-
-    async def slowly(self: aiohttp.TCPConnector, *args: Any) -> Any:
-        protocol = await create(self, *args)
-        await asyncio.sleep(0.4)
-        return protocol
-
-    monkeypatch.setattr(aiohttp.TCPConnector, "_create_connection", slowly)
+    slow_opening(monkeypatch, 0.4)
 
     async def main() -> None:
         # A permit is good for longer than a busy machine keeps a call waiting.

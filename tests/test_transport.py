@@ -42,6 +42,7 @@ from tests.support.calls import (
     failure_of,
     quick_client,
     served,
+    slow_opening,
 )
 from tests.support.clock import VirtualLoop, run_virtual
 from tests.support.run import run
@@ -80,18 +81,6 @@ def pool(client: OmnichatClient) -> Any:
 
 def granted(client: OmnichatClient) -> int:
     return client.limiter.stats().granted
-
-
-def slow_opening(monkeypatch: pytest.MonkeyPatch, seconds: float = 0.06) -> None:
-    """Every new connection takes longer to open than a permit stays good (25 ms, or the jitter)."""
-    create = aiohttp.TCPConnector._create_connection
-
-    async def slowly(self: aiohttp.TCPConnector, *args: Any) -> Any:
-        protocol = await create(self, *args)
-        await asyncio.sleep(seconds)
-        return protocol
-
-    monkeypatch.setattr(aiohttp.TCPConnector, "_create_connection", slowly)
 
 
 # ---- aiohttp's hidden resend -------------------------------------------------------------------
@@ -354,7 +343,7 @@ REFUSED = OSError(111, "Connection refused")
 def test_a_failure_is_judged_by_how_far_the_request_got(
     error: Exception, sent: bool, phase: Phase, transient: bool, reason: str
 ) -> None:
-    attempt = Attempt(RateLimiter(None), lane="interactive", now=time.monotonic)
+    attempt = Attempt(RateLimiter(None), lane="interactive", now=time.monotonic, check=list)
     attempt.sent = sent
     failure = attempt.failure(error)
     assert isinstance(failure, Failure)
@@ -484,7 +473,9 @@ class Waiting:
         self.ended_at: float | None = None
         self.watch = watch
         now = asyncio.get_running_loop().time
-        self.attempt = Attempt(RateLimiter(None), lane="bulk", now=now, deadline=deadline)
+        self.attempt = Attempt(
+            RateLimiter(None), lane="bulk", now=now, check=list, deadline=deadline
+        )
 
     async def wait(self) -> None:
         try:

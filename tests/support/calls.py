@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 from typing import TYPE_CHECKING, Any, TypedDict, Unpack
+
+import aiohttp
 
 from omnichat_async import OmnichatClient, OmnichatError, RateLimiter, RetryPolicy
 from omnichat_async.calls import RAW, Call, Safety
@@ -12,7 +15,7 @@ from tests.support.wire import HostileServer
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterable
 
-    import aiohttp
+    import pytest
 
     from omnichat_async.events import Hook
     from tests.support.wire import Script
@@ -27,6 +30,7 @@ __all__ = [
     "failure_of",
     "quick_client",
     "served",
+    "slow_opening",
 ]
 
 TOKEN = "tok-3n.SECRET_9"
@@ -71,6 +75,18 @@ async def served(
     """A hostile server and a quick client of it."""
     async with HostileServer(script) as server, quick_client(server.url, **options) as client:
         yield server, client
+
+
+def slow_opening(monkeypatch: pytest.MonkeyPatch, seconds: float = 0.06) -> None:
+    """Every new connection takes longer to open than a permit stays good (25 ms, or the jitter)."""
+    create = aiohttp.TCPConnector._create_connection
+
+    async def slowly(self: aiohttp.TCPConnector, *args: Any) -> Any:
+        protocol = await create(self, *args)
+        await asyncio.sleep(seconds)
+        return protocol
+
+    monkeypatch.setattr(aiohttp.TCPConnector, "_create_connection", slowly)
 
 
 async def execute(client: OmnichatClient, call: Call[Any]) -> Any:
